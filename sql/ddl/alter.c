@@ -229,9 +229,58 @@ static db_err check_modifiers(struct ddl_ctx *ctx, const struct ast_alter_modifi
     return ERR_OK;
 }
 
+/* MYSQL: NULLs can become values, which is a copy, when the mode is not strict. */
+static bool loses_null(const struct alter *a, const struct draft_column *c)
+{
+    const struct column_def *old = c->source < 0 ? NULL : &a->old->columns[c->source];
+    return old != NULL && old->generated == GENERATED_NO &&
+           (a->ctx->bind->sql_mode & SQL_MODE_STRICT) == 0 &&
+           (old->type.flags & TYPE_F_NOT_NULL) == 0 && (c->def.type.flags & TYPE_F_NOT_NULL) != 0;
+}
+
+/* MYSQL: a type that is a copy, whatever may be NULL. */
+static bool retypes(const struct alter *a, const struct draft_column *c)
+{
+    if (c->source < 0) {
+        return false;
+    }
+    struct sql_type from = a->old->columns[c->source].type;
+    struct sql_type to = c->def.type;
+    from.flags &= (uint8_t)~TYPE_F_NOT_NULL;
+    to.flags &= (uint8_t)~TYPE_F_NOT_NULL;
+    if (ddl__recollates_in_place(&from, &to) && !ddl__is_key_part(&a->draft, c)) {
+        from.collation = to.collation;
+    }
+    return !ddl__same_stored_form(&from, &to, false);
+}
+
+/* MYSQL: why ALGORITHM cannot be what was written; NULL: no reason is told. */
+static const char *reason_to_copy(const struct alter *a, bool instant)
+{
+    const char *why = NULL;
+    for (uint32_t i = 0; i < a->draft.column_count; i++) {
+        if (retypes(a, a->draft.columns[i])) {
+            return instant ? "Need to rebuild the table to change column type"
+                           : "Cannot change column type INPLACE";
+        }
+        if (loses_null(a, a->draft.columns[i])) {
+            why = "cannot silently convert NULL values, as required in this SQL_MODE";
+        }
+    }
+    return why;
+}
+
 static db_err check_algorithm(struct alter *a, const struct ast_alter_modifiers *m,
                               enum alter_way way)
 {
+    bool instant = word_is(m->algorithm, "INSTANT");
+    const char *why =
+        instant || word_is(m->algorithm, "INPLACE") ? reason_to_copy(a, instant) : NULL;
+    if (why != NULL) {
+        return my_error(a->ctx->diag, ER_ALTER_OPERATION_NOT_SUPPORTED_REASON,
+                        instant ? "ALGORITHM=INSTANT" : "ALGORITHM=INPLACE", why,
+                        instant ? "ALGORITHM=COPY/INPLACE" : "ALGORITHM=COPY");
+    }
     if (way == ALTER_COPY && word_is(m->algorithm, "INPLACE")) {
         return my_error(a->ctx->diag, ER_ALTER_OPERATION_NOT_SUPPORTED, "ALGORITHM=INPLACE",
                         "ALGORITHM=COPY");
@@ -240,15 +289,11 @@ static db_err check_algorithm(struct alter *a, const struct ast_alter_modifiers 
         return my_error(a->ctx->diag, ER_ALTER_OPERATION_NOT_SUPPORTED_REASON, "ALGORITHM=INPLACE",
                         "Adding foreign keys needs foreign_key_checks=OFF", "ALGORITHM=COPY");
     }
-    if (word_is(m->algorithm, "COPY") && ddl__renames_fk_columns(&a->draft, a->snapshot)) {
-        return my_error(a->ctx->diag, ER_ALTER_OPERATION_NOT_SUPPORTED_REASON, "ALGORITHM=COPY",
-                        ddl_fk_renamed, "ALGORITHM=INPLACE");
-    }
     bool fills = false;
     for (uint32_t i = 0; i < a->draft.index_count; i++) {
         fills = fills || a->draft.indexes[i]->source < 0;
     }
-    if (word_is(m->algorithm, "INSTANT") && (way == ALTER_COPY || fills)) {
+    if (instant && (way == ALTER_COPY || fills)) {
         return my_error(a->ctx->diag, ER_ALTER_OPERATION_NOT_SUPPORTED, "ALGORITHM=INSTANT",
                         way == ALTER_COPY ? "ALGORITHM=COPY" : "ALGORITHM=COPY/INPLACE");
     }
@@ -285,18 +330,7 @@ static bool counts_rows(const struct alter *a)
         if (c->source < 0) {
             continue;
         }
-        struct sql_type from = a->old->columns[c->source].type;
-        struct sql_type to = c->def.type;
-        if (a->old->columns[c->source].generated == GENERATED_NO &&
-            ddl__loses_null(a->ctx, &from, &to)) {
-            return true;
-        }
-        from.flags &= (uint8_t)~TYPE_F_NOT_NULL;
-        to.flags &= (uint8_t)~TYPE_F_NOT_NULL;
-        if (ddl__recollates_in_place(&from, &to) && !ddl__is_key_part(&a->draft, c)) {
-            from.collation = to.collation;
-        }
-        if (!ddl__same_stored_form(&from, &to, false)) {
+        if (loses_null(a, c) || retypes(a, c)) {
             return true;
         }
     }
@@ -399,8 +433,7 @@ static db_err check_foreign_keys(struct alter *a)
         return my_error(a->ctx->diag, ER_FK_CANNOT_CHANGE_ENGINE);
     }
     TRY(ddl__finish(&a->draft, true, &def));
-    TRY(ddl__check_fks(&a->draft, &def, a->snapshot));
-    return ddl__keep_nulls(&a->draft, a->snapshot);
+    return ddl__check_fks(&a->draft, &def, a->snapshot);
 }
 
 typedef db_err (*apply_fn)(struct alter *a, const void *arg);
@@ -431,6 +464,7 @@ static db_err run_locked(struct ddl_ctx *ctx, const struct ddl_target *t,
     a.draft.copy = word_is(modifiers->algorithm, "COPY");
     TRY(check_foreign_keys(&a));
     TRY(check_algorithm(&a, modifiers, way));
+    TRY(counts_rows(&a) ? ddl__fk_columns_stay(&a.draft, snap) : ERR_OK);
     if (table_is_temporary(t->def)) {
         return alter_temporary(&a);
     }

@@ -6,6 +6,8 @@
  * that have those keys, since their descriptors change. */
 #include "sql/ddl/fk_int.h"
 
+#include "sql/ddl/alter_int.h"
+
 db_err ddl__check_drops(struct ddl_ctx *ctx, const struct catalog_snapshot *snap,
                         const struct ddl_target *targets, uint32_t count)
 {
@@ -50,8 +52,6 @@ db_err ddl__check_truncate(struct ddl_ctx *ctx, const struct catalog_snapshot *s
 
 /* ---- renamed columns ---- */
 
-const char ddl_fk_renamed[] = "Columns participating in a foreign key are renamed";
-
 static struct slice new_name(const struct draft *d, struct slice name)
 {
     for (uint32_t i = 0; i < d->column_count; i++) {
@@ -73,85 +73,73 @@ static bool renames(const struct draft *d, const struct foreign_key_def *f)
     return false;
 }
 
-bool ddl__renames_fk_columns(const struct draft *d, const struct catalog_snapshot *snap)
-{
-    uint32_t n;
-    const struct fk_edge *edges = snapshot_children(snap, d->old->schema_name, d->old->name, &n);
-    for (uint32_t i = 0; i < n; i++) {
-        if (renames(d, fk_of_edge(&edges[i]))) {
-            return true;
-        }
-    }
-    for (uint32_t i = 0; i < d->old->foreign_key_count; i++) {
-        const struct foreign_key_def *f = &d->old->foreign_keys[i];
-        for (uint32_t k = 0; k < f->column_count; k++) {
-            if (!slice_eq_nocase(new_name(d, f->columns[k]), f->columns[k])) {
-                return true;
-            }
-        }
-    }
-    return false;
-}
+enum fate { STAYS, CHANGES, RENAMED };
 
-/* ---- NULLs that become values ---- */
-
-bool ddl__loses_null(const struct ddl_ctx *ctx, const struct sql_type *from,
-                     const struct sql_type *to)
-{
-    return (ctx->bind->sql_mode & SQL_MODE_STRICT) == 0 && (from->flags & TYPE_F_NOT_NULL) == 0 &&
-           (to->flags & TYPE_F_NOT_NULL) != 0;
-}
-
-static bool loses_null(const struct draft *d, struct slice name)
+/* MYSQL: the type of a column of a key does not change, nor may it no longer be NULL, while rows
+ * are copied. */
+static enum fate fate_of(const struct draft *d, struct slice name)
 {
     for (uint32_t i = 0; i < d->column_count; i++) {
         const struct draft_column *c = d->columns[i];
         const struct column_def *old = c->source < 0 ? NULL : &d->old->columns[c->source];
-        if (old != NULL && slice_eq_nocase(old->name, name)) {
-            return ddl__loses_null(d->ctx, &old->type, &c->def.type);
-        }
-    }
-    return false;
-}
-
-/* names: the key's columns in the table that is altered; child: whose key it is, NULL: its own. */
-static db_err keep_nulls_of(const struct draft *d, const struct foreign_key_def *f,
-                            const struct slice *names, const struct table_def *child)
-{
-    for (uint32_t i = 0; i < f->column_count; i++) {
-        if (!loses_null(d, names[i])) {
+        if (old == NULL || !slice_eq_nocase(old->name, name)) {
             continue;
         }
-        if (!slice_eq_nocase(new_name(d, names[i]), names[i])) {
-            return my_error(d->ctx->diag, ER_ALTER_OPERATION_NOT_SUPPORTED_REASON, "ALGORITHM=COPY",
-                            ddl_fk_renamed, "ALGORITHM=INPLACE");
+        if (!slice_eq_nocase(c->def.name, name)) {
+            return RENAMED;
         }
-        if (child == NULL) {
-            return diag_set_sql(d->ctx->diag, ER_FK_COLUMN_CANNOT_CHANGE, "HY000",
-                                "Cannot change column '%.*s': used in a foreign key constraint "
-                                "'%.*s'",
-                                SLICE_FMT(names[i]), SLICE_FMT(f->name));
+        struct sql_type from = old->type;
+        struct sql_type to = c->def.type;
+        bool gains = (to.flags & ~from.flags & TYPE_F_NOT_NULL) != 0;
+        from.flags &= (uint8_t)~TYPE_F_NOT_NULL;
+        to.flags &= (uint8_t)~TYPE_F_NOT_NULL;
+        return d->ctx->foreign_key_checks && (gains || !ddl__same_stored_form(&from, &to, false))
+                   ? CHANGES
+                   : STAYS;
+    }
+    return STAYS;
+}
+
+/* child: the table of which the key is; NULL: the one that is altered. */
+static db_err columns_stay(const struct draft *d, const struct foreign_key_def *f,
+                           const struct table_def *child)
+{
+    struct ddl_ctx *ctx = d->ctx;
+    for (uint32_t i = 0; i < f->column_count; i++) {
+        struct slice name = child == NULL ? f->columns[i] : f->ref_columns[i];
+        enum fate fate = fate_of(d, name);
+        if (fate == RENAMED) {
+            return my_error(ctx->diag, ER_ALTER_OPERATION_NOT_SUPPORTED_REASON, "ALGORITHM=COPY",
+                            "Columns participating in a foreign key are renamed",
+                            "ALGORITHM=INPLACE");
         }
-        return diag_set_sql(d->ctx->diag, ER_FK_COLUMN_CANNOT_CHANGE_CHILD, "HY000",
-                            "Cannot change column '%.*s': used in a foreign key constraint '%.*s' "
-                            "of table '%.*s.%.*s'",
-                            SLICE_FMT(names[i]), SLICE_FMT(f->name), SLICE_FMT(child->schema_name),
-                            SLICE_FMT(child->name));
+        if (fate == CHANGES && child == NULL) {
+            return my_error(ctx->diag, ER_FK_COLUMN_CANNOT_CHANGE, ddl__text(ctx, name),
+                            ddl__text(ctx, f->name));
+        }
+        if (fate == CHANGES) {
+            const char *table = arena_printf(ctx->arena, "%.*s.%.*s", SLICE_FMT(child->schema_name),
+                                             SLICE_FMT(child->name));
+            return my_error(ctx->diag, ER_FK_COLUMN_CANNOT_CHANGE_CHILD, ddl__text(ctx, name),
+                            ddl__text(ctx, f->name), table);
+        }
     }
     return ERR_OK;
 }
 
-db_err ddl__keep_nulls(const struct draft *d, const struct catalog_snapshot *snap)
+db_err ddl__fk_columns_stay(const struct draft *d, const struct catalog_snapshot *snap)
 {
     uint32_t n;
     const struct fk_edge *edges = snapshot_children(snap, d->old->schema_name, d->old->name, &n);
-    for (uint32_t i = 0; d->ctx->foreign_key_checks && i < n; i++) {
+    for (uint32_t i = 0; i < n; i++) {
         const struct foreign_key_def *f = fk_of_edge(&edges[i]);
-        TRY(keep_nulls_of(d, f, f->ref_columns, edges[i].child));
+        if (edges[i].child->id != d->old->id || ddl__has_fk(d, f->name)) {
+            TRY(columns_stay(d, f, edges[i].child));
+        }
     }
-    for (uint32_t i = 0; d->ctx->foreign_key_checks && i < d->old->foreign_key_count; i++) {
+    for (uint32_t i = 0; i < d->old->foreign_key_count; i++) {
         const struct foreign_key_def *f = &d->old->foreign_keys[i];
-        TRY(keep_nulls_of(d, f, f->columns, NULL));
+        TRY(ddl__has_fk(d, f->name) ? columns_stay(d, f, NULL) : ERR_OK);
     }
     return ERR_OK;
 }

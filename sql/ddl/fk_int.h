@@ -55,15 +55,9 @@ MUST_USE db_err ddl__check_drops(struct ddl_ctx *ctx, const struct catalog_snaps
 /* 1701. */
 MUST_USE db_err ddl__check_truncate(struct ddl_ctx *ctx, const struct catalog_snapshot *snap,
                                     const struct table_def *t);
-/* Does ALTER rename a column of a foreign key, of either side? */
-bool ddl__renames_fk_columns(const struct draft *d, const struct catalog_snapshot *snap);
-extern const char ddl_fk_renamed[]; /* why it may not, where it copies the rows (1846) */
-/* MYSQL: NULLs can become values, which is a copy, when the mode is not strict. */
-bool ddl__loses_null(const struct ddl_ctx *ctx, const struct sql_type *from,
-                     const struct sql_type *to);
-/* MYSQL: those of a foreign key's column do not, on either side (1832, 1833): no row of the parent
- * need have the value. */
-MUST_USE db_err ddl__keep_nulls(const struct draft *d, const struct catalog_snapshot *snap);
+/* Before ALTER copies the rows, or does what MySQL copies them for: columns of foreign keys that
+ * stay, of either side, keep their names and types. 1832, 1833, 1846. */
+MUST_USE db_err ddl__fk_columns_stay(const struct draft *d, const struct catalog_snapshot *snap);
 /* Columns that ALTER renames, in the keys that refer to them. */
 MUST_USE db_err ddl__rename_referenced(struct draft *d, struct catalog_change *change);
 /* Parents that a statement's new keys name: appended to the targets, which have room. */
