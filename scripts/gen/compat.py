@@ -130,7 +130,7 @@ know).
   date is told of once. PREPARE computes no constant of a condition: EXECUTE tells of what is wrong with it.
 - Which of several errors of a query is told: the select list's before those of WHERE and ON, as in MySQL; GROUP BY, HAVING and windows are
   not in its order, nor is text that a character set does not have (3854) when it stands as a literal in WHERE or in `IN` of a subquery.
-  ONLY_FULL_GROUP_BY takes an outer join whose NULLs a condition refuses for an inner one, as MySQL does; not where EXISTS is that condition. Of BETWEEN the upper bound is not computed where the lower one decides. Whether a value that is out of range (1690), or
+  ONLY_FULL_GROUP_BY takes an outer join whose NULLs a condition refuses for an inner one, as MySQL does; not where EXISTS is that condition. Whether a value that is out of range (1690), or
   text that a character set does not have (3854), is met in a row that another condition drops, is the plan's, as in MySQL. A constant that
   IF or NULLIF makes of others is converted where rows are compared (MySQL: also where there are none); UPDATE of several tables
   answers 1366 for what MySQL's plan may call 3854. Bytes of which a parameter or variable is a part meet text in regular expressions (MySQL: 3995 when

@@ -142,7 +142,8 @@ static const char *sign_of(const char *name)
         {"op_mod", " % "},      {"op_intdiv", " DIV "}, {"op_eq", " = "},      {"op_ne", " <> "},
         {"op_lt", " < "},       {"op_le", " <= "},      {"op_gt", " > "},      {"op_ge", " >= "},
         {"op_nulleq", " <=> "}, {"op_bitand", " & "},   {"op_bitor", " | "},   {"op_bitxor", " ^ "},
-        {"op_shl", " << "},     {"op_shr", " >> "},     {"op_like", " like "}, {"op_xor", " xor "}};
+        {"op_shl", " << "},     {"op_shr", " >> "},     {"op_like", " like "}, {"op_xor", " xor "},
+        {"op_both", " and "}};
     for (size_t i = 0; i < ARRAY_COUNT(signs); i++) {
         if (strcmp(signs[i][0], name) == 0) {
             return signs[i][1];

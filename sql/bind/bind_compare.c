@@ -151,7 +151,7 @@ static db_err between_kinds(struct binder *b, struct bexpr **x, struct bexpr *lo
 {
     bool names = (*x)->type.id == TYPE_ENUM || (*x)->type.id == TYPE_SET;
     if ((names || type_is_string(&(*x)->type)) &&
-        (type_is_numeric(&low->type) != type_is_numeric(&high->type))) {
+        (type_is_numeric(&low->type) || type_is_numeric(&high->type))) {
         struct sql_type number = type_double();
         return bind__cast_asked(b, *x, &number, BIND_ASKED_BY_COMPARISON, x);
     }
@@ -244,6 +244,27 @@ static db_err bounds_fit(struct binder *b, const struct bexpr *x, struct bexpr *
     return type_is_string(&high->type) ? bind__must_fit(b, high, &number_text) : ERR_OK;
 }
 
+/* Can computing it say anything, row by row? */
+static bool may_tell(const struct bexpr *e)
+{
+    while (e->kind == BEXPR_CAST && !is_text(e->args[0]) && e->args[0]->type.id != TYPE_JSON) {
+        e = e->args[0];
+    }
+    bool plain = e->kind == BEXPR_COLUMN || e->kind == BEXPR_OUTER || e->kind == BEXPR_CONST ||
+                 e->kind == BEXPR_PARAM;
+    return !plain && (bexpr_reads_columns(e) || e->is_volatile);
+}
+
+/* MYSQL: both bounds are computed. Where nobody can tell, the upper one is not when the lower one
+ * has decided, and both are conditions of their own, which an index may know. */
+static db_err within(struct binder *b, struct bexpr **parts, struct bexpr **ret)
+{
+    const struct bexpr *upper = parts[1];
+    bool call = upper->kind == BEXPR_FUNC && upper->arg_count == 2;
+    return call && may_tell(upper->args[1]) ? bind__op(b, "op_both", parts, 2, ret)
+                                            : bind__logic(b, BEXPR_AND, parts, 2, ret);
+}
+
 db_err bind__between(struct binder *b, struct scope *scope, const struct ast_between *e,
                      struct bexpr **ret)
 {
@@ -276,7 +297,7 @@ db_err bind__between(struct binder *b, struct scope *scope, const struct ast_bet
     b->func.between = false;
     TRY(err);
     struct bexpr *both;
-    TRY(bind__logic(b, BEXPR_AND, parts, 2, &both));
+    TRY(within(b, parts, &both));
     TRY(negate(b, e->negated, both, ret));
     return bind__release(b, held, x, ret);
 }

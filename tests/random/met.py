@@ -50,21 +50,7 @@ def parts(text):
                 open_.pop()
     for start in open_[0]:
         out[text[start:].strip()] = None
-    out.update(dict.fromkeys(u for u in map(upper_bound, list(out)) if u))
     return sorted((p for p in out if p), key=len)[:PARTS_MAX]
-
-
-def upper_bound(part):
-    """A BETWEEN with its bounds exchanged, as the upper one need not be computed where the lower one decides; or None."""
-    depth, value, low = 0, None, None
-    for m in TOKEN.finditer(part):
-        word = m.group(0).upper()
-        depth += {"(": 1, ")": -1}.get(word, 0)
-        if depth == 0 and word == "BETWEEN":
-            value, low = part[:m.start()], m.end()
-        elif depth == 0 and word == "AND":
-            return None if value is None else "%sBETWEEN %s AND %s" % (value, part[m.end():], part[low:m.start()])
-    return None
 
 
 ENDS = {"WHERE": frozenset("GROUP HAVING WINDOW ORDER LIMIT UNION EXCEPT INTERSECT FOR".split()), "HAVING": frozenset("WINDOW ORDER LIMIT UNION EXCEPT INTERSECT FOR".split()),

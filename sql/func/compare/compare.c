@@ -327,6 +327,29 @@ db_err compare_xor(EVAL_ARGS)
     return ERR_OK;
 }
 
+/* AND of what is computed whatever the other says. */
+db_err compare_both(EVAL_ARGS)
+{
+    (void)ctx;
+    (void)call;
+    EACH_ROW(row)
+    {
+        bool unknown = false;
+        bool is = true;
+        for (int i = 0; i < 2; i++) {
+            bool null = vec_is_null(args[i], row);
+            unknown = unknown || null;
+            is = is && (null || truth(args[i], row));
+        }
+        if (is && unknown) {
+            vec_set_null(out, row);
+        } else {
+            vec_set_i64(out, row, is);
+        }
+    }
+    return ERR_OK;
+}
+
 db_err compare_strcmp(EVAL_ARGS)
 {
     (void)ctx;
