@@ -30,15 +30,18 @@ static db_err text_to_datetime(struct cast_ctx *ctx, const struct value *v, unsi
     return ERR_OK;
 }
 
-/* MYSQL: where zero parts are let through, 1 is the first of no month of 2000, and 100 its January.
- */
+/* MYSQL: where zero parts are let through, 0 is no day of 2000, 1 the first of no month of it, 100
+ * no day of its January, and 700000 no day of 1970. */
 static bool tiny_date(int64_t whole, int64_t *ret)
 {
-    enum { JANUARY = 100, DAYS = 31 };
-    if (whole < 1 || whole > JANUARY || whole % JANUARY > DAYS) {
+    enum { JANUARY = 100, DAYS = 31, OF_1970 = 700000 };
+    bool later = whole >= OF_1970;
+    int64_t n = later ? whole - OF_1970 : whole;
+    if (n < 0 || n > JANUARY || n % JANUARY > DAYS) {
         return false;
     }
-    *ret = datetime_make(2000, (unsigned)whole / JANUARY, (unsigned)whole % JANUARY, 0, 0, 0, 0);
+    *ret = datetime_make(later ? 1970 : 2000, (unsigned)n / JANUARY, (unsigned)n % JANUARY, 0, 0, 0,
+                         0);
     return true;
 }
 
@@ -54,7 +57,7 @@ static void number_to_datetime(const struct value *v, unsigned decimals, unsigne
         return;
     }
     ret->cond = TEMPORAL_OK;
-    if (lenient && (!whole || n == 0) && tiny_date(n, &ret->v)) {
+    if (lenient && !whole && tiny_date(n, &ret->v)) {
         return;
     }
     ret->cond = datetime_from_number(n, nanos, decimals, flags, &ret->v);

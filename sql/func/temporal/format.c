@@ -9,6 +9,7 @@ db_err temporal_bind_format(BIND_ARGS)
     } else {
         func__want_datetime(&args[0]);
         args[0].want.wire = TYPE_W_LENIENT_DATE;
+        args[0].want.wire |= type_is_numeric(&args[0].type) ? TYPE_W_WHOLE_DATE : 0u;
     }
     func__result_ascii(ctx, call, temporal__pattern_chars(&args[1]));
     temporal__want_pattern(ctx, &args[1]);
