@@ -104,7 +104,7 @@ know).
   `Rows_examined` counts what scans and lookups of the node asked have read. SHOW PROFILE knows one stage. `max_user_connections` counts one node's.
 - CHECKSUM TABLE gives MySQL's number, but for tables with functional key parts.
 - Values: a DECIMAL of `IF` and `CASE` keeps a branch's own decimals in the outermost select list, as text and in `JSON_ARRAY` (there also of
-  `IFNULL` and `COALESCE`), not through a merged derived table or an aggregate. As text a sum of times has the decimals of its type (MySQL
+  `IFNULL` and `COALESCE`), not through a merged derived table or an aggregate, nor in a division, whose digits MySQL makes by them. As text a sum of times has the decimals of its type (MySQL
   none or six). A BIT out of `IF`, `CASE` or a function is what MySQL sends a client in the outermost select list (bytes of the chosen
   branch as characters of latin1; of `COALESCE`, `GREATEST` and others the digits); within text functions, JSON, a merged derived table
   and a scalar subquery it stays a BIT of the common width, or the common DECIMAL.

@@ -592,6 +592,25 @@ def wide_decimals(server, oracle, sql, ordered, folded):
     return at != 0 and equal_rows(loosely(server, sql, ordered, folded), loosely(oracle, out + text[at:], ordered, folded))
 
 
+def own_decimals(server, oracle, sql, ordered, folded):
+    """A quotient has its digits by the decimals that COALESCE, IFNULL or IF takes with the branch, for the reference: it answers as the server does
+    when what they give has as many of its own, by a sum with a zero."""
+    text = sql if isinstance(sql, str) else literal_form(sql)
+    if " / " not in (text or "") or re.search(r"\b(?:COALESCE|IFNULL|IF)\(", text) is None:
+        return False
+    ours = loosely(server, sql, ordered, folded)
+    for decimals in range(1, 7):
+        out, at = "", 0
+        for found in re.finditer(r"\b(?:COALESCE|IFNULL|IF)\(", text):
+            end = reach(text, found.end()) + 1
+            if found.start() >= at and re.search(r" / ", text[end:end + 40]):
+                out += "%s(%s + 0.%s)" % (text[at:found.start()], text[found.start():end], "0" * decimals)
+                at = end
+        if at != 0 and equal_rows(ours, loosely(oracle, out + text[at:], ordered, folded)):
+            return True
+    return False
+
+
 TO_INTEGER = re.compile(r"(.*(?:TIMESTAMP(?=\()|TIMESTAMPADD|ADDTIME|SUBTIME|ADDDATE|SUBDATE|INTERVAL)\b.*) AS ((?:UN)?SIGNED)", re.DOTALL)
 
 
@@ -763,7 +782,7 @@ def json_blobs(server, oracle, sql, ordered, folded):
 
 
 EXPLANATIONS = (by_value, json_blobs, json_numbers, time_decimals, of_itself, of_views, as_written, of_distinct, set_of_sets, same_casts, constant_times, in_sets, null_in_order,
-                cut_text, cut_weights, wide_decimals, converted_twice, numbers_in_text, row_of_none, padded_text, of_nullif, cast_sums, null_in_rows, in_signs, case_signs, of_equals, of_hash, bytes_of_variables, zero_date_is_null, of_extremes)
+                cut_text, cut_weights, wide_decimals, own_decimals, converted_twice, numbers_in_text, row_of_none, padded_text, of_nullif, cast_sums, null_in_rows, in_signs, case_signs, of_equals, of_hash, bytes_of_variables, zero_date_is_null, of_extremes)
 
 
 def is_known(server, oracle, sql, ordered, folded, got, wanted):
