@@ -335,6 +335,7 @@ static void test_store(void **state UNUSED)
         struct sql_type to = type_named(l.field[3]);
         const struct store_target target = {.column = "c", .row = 1};
         make_value(l.field[1], l.field[2], &v, &from);
+        from.flags |= TYPE_F_EXPR; /* a literal's, no column's */
         db_err err = type_store(&ctx, &to, &target, &from, &v, &v);
         if (err == ERR_SQL) {
             w.text[0] = '\0';
