@@ -135,6 +135,8 @@ know).
   IF or NULLIF makes of others is converted where rows are compared (MySQL: also where there are none); UPDATE of several tables
   answers 1366 for what MySQL's plan may call 3854. Bytes of which a parameter or variable is a part meet text in regular expressions (MySQL: 3995 when
   other bytes are part of them too, and of a variable that is bytes beside a literal in REGEXP_REPLACE).
+- `LOCK=NONE` and `LOCK=SHARED` are taken where nothing but the table's description changes. While rows are copied, checked or read for a new index
+  nobody else has the table (1845).
 - Of a strict change that is refused SHOW WARNINGS lists the first error of what it computes. In MySQL some functions (`FIELD`, `INTERVAL`, `INSERT`,
   `DIV`, `MAKEDATE`, `&`, `~`) compute their other arguments after one that has failed, and those errors are listed too; most, as `+`, `=`, `ROUND`, do not.
   `DATE_ADD` of text tells of the number of days before the date.

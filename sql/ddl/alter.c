@@ -222,9 +222,9 @@ static db_err check_modifiers(struct ddl_ctx *ctx, const struct ast_alter_modifi
         return diag_set_sql(ctx->diag, ER_UNKNOWN_ALTER_LOCK, "HY000", "Unknown LOCK type '%.*s'",
                             SLICE_FMT(m->lock));
     }
-    if (word_is(m->lock, "NONE") || word_is(m->lock, "SHARED")) {
-        return my_error(ctx->diag, ER_ALTER_OPERATION_NOT_SUPPORTED,
-                        word_is(m->lock, "NONE") ? "LOCK=NONE" : "LOCK=SHARED", "LOCK=EXCLUSIVE");
+    if (word_is(m->algorithm, "INSTANT") && m->lock.ptr != NULL && !word_is(m->lock, "DEFAULT")) {
+        return my_error(ctx->diag, ER_WRONG_USAGE, "ALGORITHM=INSTANT",
+                        "LOCK=NONE/SHARED/EXCLUSIVE");
     }
     return ERR_OK;
 }
@@ -270,6 +270,36 @@ static const char *reason_to_copy(const struct alter *a, bool instant)
     return why;
 }
 
+static bool fills_indexes(const struct alter *a)
+{
+    for (uint32_t i = 0; i < a->draft.index_count; i++) {
+        if (a->draft.indexes[i]->source < 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Others go on with the table while nothing but its descriptor changes; whoever looks at its rows
+ * keeps them out. */
+static db_err check_lock(const struct alter *a, const struct ast_alter_modifiers *m,
+                         enum alter_way way)
+{
+    bool none = word_is(m->lock, "NONE");
+    if (!none && !word_is(m->lock, "SHARED")) {
+        return ERR_OK;
+    }
+    if (a->new_name.ptr != NULL) {
+        return my_error(a->ctx->diag, ER_ALTER_OPERATION_NOT_SUPPORTED, "LOCK=NONE/SHARED",
+                        "LOCK=EXCLUSIVE");
+    }
+    if (way == ALTER_COPY || fills_indexes(a) || checks_parents(a) || ddl__checks_rows(&a->draft)) {
+        return my_error(a->ctx->diag, ER_ALTER_OPERATION_NOT_SUPPORTED,
+                        none ? "LOCK=NONE" : "LOCK=SHARED", "LOCK=EXCLUSIVE");
+    }
+    return ERR_OK;
+}
+
 static db_err check_algorithm(struct alter *a, const struct ast_alter_modifiers *m,
                               enum alter_way way)
 {
@@ -289,11 +319,7 @@ static db_err check_algorithm(struct alter *a, const struct ast_alter_modifiers 
         return my_error(a->ctx->diag, ER_ALTER_OPERATION_NOT_SUPPORTED_REASON, "ALGORITHM=INPLACE",
                         "Adding foreign keys needs foreign_key_checks=OFF", "ALGORITHM=COPY");
     }
-    bool fills = false;
-    for (uint32_t i = 0; i < a->draft.index_count; i++) {
-        fills = fills || a->draft.indexes[i]->source < 0;
-    }
-    if (instant && (way == ALTER_COPY || fills)) {
+    if (instant && (way == ALTER_COPY || fills_indexes(a))) {
         return my_error(a->ctx->diag, ER_ALTER_OPERATION_NOT_SUPPORTED, "ALGORITHM=INSTANT",
                         way == ALTER_COPY ? "ALGORITHM=COPY" : "ALGORITHM=COPY/INPLACE");
     }
@@ -465,11 +491,10 @@ static db_err run_locked(struct ddl_ctx *ctx, const struct ddl_target *t,
     TRY(check_foreign_keys(&a));
     TRY(check_algorithm(&a, modifiers, way));
     TRY(counts_rows(&a) ? ddl__fk_columns_stay(&a.draft, snap) : ERR_OK);
+    way = a.draft.copy ? ALTER_COPY : way;
+    TRY(check_lock(&a, modifiers, way));
     if (table_is_temporary(t->def)) {
         return alter_temporary(&a);
-    }
-    if (a.draft.copy) {
-        way = ALTER_COPY;
     }
     a.tells_copy = counts_rows(&a);
     TRY(way == ALTER_COPY ? alter_by_copy(&a) : alter_in_place(&a));
