@@ -71,7 +71,7 @@ static db_err bind_groups(struct split *s)
             }
         } else {
             if (a->kind == AST_EXPR_COLUMN) {
-                TRY(bind__grouped_item(b, scope, (const struct ast_column *)a, &e));
+                TRY(bind__listed_item(b, scope, (const struct ast_column *)a, &e));
             }
             TRY(e != NULL ? ERR_OK : bind__expr(b, scope, a, &e));
             TRY(bind__selected(b, s->in->items, s->in->item_count, &e));

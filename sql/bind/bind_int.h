@@ -238,10 +238,11 @@ struct lcolumn *bind__add_columns(struct binder *b, const struct lcolumn *left, 
 /* MYSQL: names in GROUP BY that are a column and, of the select list, something else: a warning, or
  * 1052 for what is two columns there. */
 db_err bind__grouped_names(struct binder *b, struct scope *scope);
-/* MYSQL: a name in GROUP BY that is a column of two tables is the select list's. NULL: it is not.
+/* MYSQL: a name that is all of a key of GROUP BY or ORDER BY is the select list's when it is a
+ * column of two tables; two columns of that list are ambiguous (1052). NULL: it is not there.
  */
-db_err bind__grouped_item(struct binder *b, struct scope *scope, const struct ast_column *c,
-                          struct bexpr **ret);
+db_err bind__listed_item(struct binder *b, struct scope *scope, const struct ast_column *c,
+                         struct bexpr **ret);
 db_err bind__column(struct binder *b, struct scope *scope, const struct ast_column *c,
                     struct bexpr **ret);
 const char *bind__place_name(enum bind_place place);

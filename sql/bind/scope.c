@@ -512,8 +512,8 @@ db_err bind__column(struct binder *b, struct scope *scope, const struct ast_colu
     return not_found(b, scope, c);
 }
 
-db_err bind__grouped_item(struct binder *b, struct scope *scope, const struct ast_column *c,
-                          struct bexpr **ret)
+db_err bind__listed_item(struct binder *b, struct scope *scope, const struct ast_column *c,
+                         struct bexpr **ret)
 {
     const struct select_item *item;
     uint32_t count;
@@ -521,6 +521,11 @@ db_err bind__grouped_item(struct binder *b, struct scope *scope, const struct as
     TRY(find_named(b, scope, c, &item));
     if (item == NULL || column_named(scope, c->name, &count) != NULL || count == 0) {
         return ERR_OK;
+    }
+    for (uint32_t i = 0; i < scope->count && !item->has_alias; i++) {
+        if (is_column(item, &scope->columns[i])) {
+            bind__complete_column(b, c, &scope->columns[i]); /* as a view's text names it */
+        }
     }
     return item_node(b, scope, scope, 0, c, item, ret);
 }
