@@ -222,6 +222,12 @@ static void temporal_to_decimal(const struct cast_ctx *ctx, const struct value *
     (void)decimal_round(ret, v->decimals > 6 ? 6 : v->decimals, DECIMAL_TRUNCATE, ret);
 }
 
+/* MYSQL: nothing is said of what stands behind the number in a column of TEXT or BLOB. */
+static bool is_quiet(const struct sql_type *from)
+{
+    return from->id == TYPE_VECTOR || (type_is_blob(from) && (from->flags & TYPE_F_EXPR) == 0);
+}
+
 db_err value_to_double(struct cast_ctx *ctx, const struct sql_type *from, const struct value *v,
                        double *ret)
 {
@@ -250,7 +256,7 @@ db_err value_to_double(struct cast_ctx *ctx, const struct sql_type *from, const 
         size_t used;
         bool overflow;
         *ret = text_to_double(s, &used, &overflow);
-        if (from->id != TYPE_VECTOR && (overflow || has_rest(s, used))) {
+        if (!is_quiet(from) && (overflow || has_rest(s, used))) {
             cast__warn_truncated(ctx, "DOUBLE", v->collation, v->str);
         }
         break;
