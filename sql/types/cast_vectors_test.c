@@ -188,6 +188,7 @@ static void make_value(const char *kind, const char *text, struct value *v, stru
         }
     }
     *type = value_type(v);
+    type->flags |= TYPE_F_EXPR;
 }
 
 static void expect_text(struct cast_ctx *ctx, const struct sql_type *type, const struct value *v,
