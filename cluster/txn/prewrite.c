@@ -71,8 +71,9 @@ bool commit_mutation(const struct ctxn *t, const struct wb_entry *e, struct kv_m
     m.inserts = m.op == KV_PUT && e->fresh;
     /* Whoever locks a row and does not write it may have kept others out of something else: that
      * the row is as it was proves nothing, its lock must have been held. Nothing that is there
-     * passes for version 0. A statement alone has relied on no more than its rows. */
-    bool by_version = m.op != KV_LOCK_ONLY || t->opts.autocommit;
+     * passes for version 0. A statement alone has relied on no more than its rows, and of a row
+     * that was not there the lock may have given way to one of the gap. */
+    bool by_version = m.op != KV_LOCK_ONLY || t->opts.autocommit || !e->exists;
     m.version_ts = m.check == KV_CHECK_LOCKED    ? (by_version ? e->version_ts : 0)
                    : m.check == KV_CHECK_VERSION ? t->read_ts
                                                  : 0;
