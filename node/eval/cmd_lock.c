@@ -52,10 +52,8 @@ static db_err read_locked(struct eval_range *r, const struct kv_lock_req *req,
     return ERR_OK;
 }
 
-/* Where nothing is found no row stays locked, but what the transaction has locked before: its
- * commit relies on that. held: which keys those are. */
 static db_err let_go_absent(struct eval_range *r, const struct kv_lock_req *req,
-                            const struct kv_value *values, const bool *held, struct diag *diag,
+                            const struct kv_value *values, struct diag *diag,
                             struct kv_reply *reply)
 {
     for (size_t i = 0; i < req->count; i++) {
@@ -70,9 +68,6 @@ static db_err let_go_absent(struct eval_range *r, const struct kv_lock_req *req,
             TRY(lock_error(span_lock(r->locks, key, end, req->own_ts, req->r.owner, &id), key, diag,
                            reply));
         }
-        if (held[i]) {
-            continue;
-        }
         db_err err = row_unlock(r->locks, key, req->own_ts);
         (void)err; /* sealed: it goes with the others */
     }
@@ -84,17 +79,12 @@ db_err eval_lock(struct eval_range *r, const struct kv_lock_req *req, struct dia
 {
     struct slice none = SLICE_EMPTY;
     struct kv_value *values = ARENA_ARRAY(req->r.arena, struct kv_value, req->count);
-    bool lets_go = req->mode != KV_LOCK_NONE && !req->unread && req->absent != KV_ABSENT_LOCK;
-    bool *held = lets_go ? ARENA_ARRAY(req->r.arena, bool, req->count) : NULL;
     uint64_t term;
-    if (values == NULL || (lets_go && held == NULL)) {
+    if (values == NULL) {
         return ERR_NOMEM;
     }
     TRY(eval__check_keys(r, &req->r, req->keys, req->count, diag, reply, &term));
     for (size_t i = 0; i < req->count && req->mode != KV_LOCK_NONE; i++) {
-        if (lets_go) {
-            held[i] = row_lock_held(r->locks, req->keys[i], req->own_ts) != KV_LOCK_NONE;
-        }
         db_err err = row_lock(r->locks, req->keys[i], req->own_ts, req->r.owner, req->mode,
                               req->wait, req->lock_wait_ms, req->r.deadline_ns);
         if (err == ERR_LOCK_NOWAIT && req->wait == KV_SKIP_LOCKED) {
@@ -105,8 +95,8 @@ db_err eval_lock(struct eval_range *r, const struct kv_lock_req *req, struct dia
     }
     if (req->mode != KV_LOCK_NONE && !req->unread) {
         TRY(read_locked(r, req, values, diag, reply));
-        if (lets_go) {
-            TRY(let_go_absent(r, req, values, held, diag, reply));
+        if (req->absent != KV_ABSENT_LOCK) {
+            TRY(let_go_absent(r, req, values, diag, reply));
         }
     }
     uint64_t lock_term = eval__lock_term(r, &req->r, req->own_ts); /* before: the lease's */

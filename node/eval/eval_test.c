@@ -367,40 +367,6 @@ static void test_checks(void **state UNUSED)
     CHECK_OK(loop_run_main(checks_fiber, NULL));
 }
 
-/* A lookup that finds no row leaves no lock, but that which the transaction had before. */
-static void absent_fiber(void *arg UNUSED)
-{
-    struct fake_range f;
-    struct arena a;
-    struct kv_reply reply = {0};
-    struct kv_lock_resp lr;
-    fake_open(&f, "absent");
-    arena_init(&a, NULL, NULL, 0);
-    CHECK_OK(eval_range_lease_begin(&f.r, SLICE_EMPTY, SLICE_EMPTY, f.term, NULL));
-    struct slice keys[] = {SLICE_LIT("a"), SLICE_LIT("b")};
-    struct kv_lock_req lk = {.r = request(&a),
-                             .keys = keys,
-                             .count = 1,
-                             .own_ts = now_ts(&f),
-                             .mode = KV_LOCK_EXCLUSIVE,
-                             .absent = KV_ABSENT_LOCK};
-    CHECK_OK(eval_lock(&f.r, &lk, NULL, &reply, &lr));
-    lk.count = 2;
-    lk.absent = KV_ABSENT_SPAN;
-    CHECK_OK(eval_lock(&f.r, &lk, NULL, &reply, &lr));
-    CHECK(!lr.values[0].found && !lr.values[1].found);
-    CHECK(row_lock_held(f.r.locks, keys[0], lk.own_ts) == KV_LOCK_EXCLUSIVE);
-    CHECK(row_lock_held(f.r.locks, keys[1], lk.own_ts) == KV_LOCK_NONE);
-    CHECK_OK(row_unlock_all(f.r.locks, lk.own_ts));
-    arena_fini(&a);
-    fake_close(&f);
-}
-
-static void test_absent_rows(void **state UNUSED)
-{
-    CHECK_OK(loop_run_main(absent_fiber, NULL));
-}
-
 /* ---- a lease that goes and comes ---- */
 
 static db_err put_intent(struct fake_range *f, struct arena *a, const char *key, ts_t start_ts,
@@ -970,7 +936,6 @@ int main(void)
         cmocka_unit_test(test_joined_intents),
         cmocka_unit_test(test_model),
         cmocka_unit_test(test_checks),
-        cmocka_unit_test(test_absent_rows),
         cmocka_unit_test(test_none_left),
         cmocka_unit_test(test_late_outcomes),
 
