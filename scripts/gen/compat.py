@@ -145,7 +145,7 @@ know).
 - `d IS NULL` is true of the zero date of a DATE or DATETIME column that may not be NULL when the column is a table's, in MySQL also when it is
   that of a derived table or view that is kept apart.
 - Where MySQL 9.7 goes wrong we do not follow: an outer join below a condition on a comparison of rows, `FIELD`, `INTERVAL`, `ELT`,
-  `MAKE_SET`, `QUOTE` or `CONCAT_WS` that NULL passes; `FIND_IN_SET` of columns of two character sets, which compares bytes; text compared with ANY or ALL of a query, whose extreme is
+  `MAKE_SET`, `QUOTE` or `CONCAT_WS` that NULL passes, or on `IN (SELECT ...) IS TRUE` within XOR; `FIND_IN_SET` of columns of two character sets, which compares bytes; text compared with ANY or ALL of a query, whose extreme is
   taken by its own collation; `IN` of a subquery
   whose table of results is narrower than the text that is looked up; EXISTS in an outer join's condition; parameters in aggregates over a temporary table;
   `GROUPING` of the row of no rows; the count of INTERSECT ALL after a UNION, and the rows of INTERSECT over set operations; NULL

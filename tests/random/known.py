@@ -4,7 +4,7 @@ import collections
 import re
 import time
 
-from met import OF_EXPRESSIONS, QUOTED, TABLE, TOKEN, VIEW, bytes_of, met
+from met import OF_EXPRESSIONS, QUOTED, TABLE, TOKEN, VIEW, bytes_of, closing, met
 from wide import Binary
 
 VERBOSE = False
@@ -611,6 +611,21 @@ def own_decimals(server, oracle, sql, ordered, folded):
     return False
 
 
+def true_of_none(server, oracle, sql, ordered, folded):
+    """IS TRUE of IN of a subquery is, for the reference, never so of a row that an outer join makes, even where XOR has it otherwise: it drops the
+    row, and answers as the server does when IS TRUE asks for the value of an IF."""
+    text = sql if isinstance(sql, str) else literal_form(sql)
+    if re.search(r"\b(?:LEFT|RIGHT) JOIN\b", text or "") is None:
+        return False
+    changed, at = text, text.rfind(") IS TRUE")
+    while at > 0:
+        start = closing(changed, at, -1)
+        if start is not None and IN_QUERY.search(changed, start, at):
+            changed = "%sIF(RAND() < 2, %s, NULL)%s" % (changed[:start], changed[start + 1:at], changed[at + 1:])
+        at = changed.rfind(") IS TRUE", 0, at)
+    return changed != text and equal_rows(loosely(server, sql, ordered, folded), loosely(oracle, changed, ordered, folded))
+
+
 TO_INTEGER = re.compile(r"(.*(?:TIMESTAMP(?=\()|TIMESTAMPADD|ADDTIME|SUBTIME|ADDDATE|SUBDATE|INTERVAL)\b.*) AS ((?:UN)?SIGNED)", re.DOTALL)
 
 
@@ -782,7 +797,7 @@ def json_blobs(server, oracle, sql, ordered, folded):
 
 
 EXPLANATIONS = (by_value, json_blobs, json_numbers, time_decimals, of_itself, of_views, as_written, of_distinct, set_of_sets, same_casts, constant_times, in_sets, null_in_order,
-                cut_text, cut_weights, wide_decimals, own_decimals, converted_twice, numbers_in_text, row_of_none, padded_text, of_nullif, cast_sums, null_in_rows, in_signs, case_signs, of_equals, of_hash, bytes_of_variables, zero_date_is_null, of_extremes)
+                cut_text, cut_weights, wide_decimals, own_decimals, true_of_none, converted_twice, numbers_in_text, row_of_none, padded_text, of_nullif, cast_sums, null_in_rows, in_signs, case_signs, of_equals, of_hash, bytes_of_variables, zero_date_is_null, of_extremes)
 
 
 def is_known(server, oracle, sql, ordered, folded, got, wanted):
