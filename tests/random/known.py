@@ -714,9 +714,12 @@ def zero_date_is_null(server, oracle, sql, ordered, folded):
 
 
 def bytes_of_variables(server, oracle, sql, ordered, folded):
-    """Regular expressions of bytes in which a variable has a part: the reference answers as the server does when the variable is made text,
-    or the server refuses them, too, when a literal stands for the variable."""
+    """Regular expressions of bytes in which a variable or parameter has a part: the reference answers as the server does when the variable is
+    made text, or the server refuses them, too, when a literal stands for the variable, as both do when one stands for the parameter."""
+    refused = ("error", BYTES_OF_PATTERNS)
     text, before = sql if isinstance(sql, str) else literal_form(sql), []
+    if not isinstance(sql, str) and text is not None and "REG" in text and server.ask(text) == oracle.ask(text) == refused:
+        return True
     if text is None and isinstance(sql, list):
         text, before = sql[-1], sql[:-1]
     if "REG" not in (text or "") or USER_VARIABLE.search(text) is None:
@@ -724,7 +727,6 @@ def bytes_of_variables(server, oracle, sql, ordered, folded):
     made_text = USER_VARIABLE.sub(lambda m: "CONVERT(%s USING utf8mb4)" % m.group(0), text)
     if equal_rows(loosely(server, sql, ordered, folded), loosely(oracle, before + [made_text], ordered, folded)):
         return True
-    refused = ("error", BYTES_OF_PATTERNS)
     return loosely(oracle, sql, ordered, folded) == refused and server.ask(USER_VARIABLE.sub("'1'", text), ordered, folded) == refused
 
 

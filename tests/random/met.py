@@ -73,6 +73,20 @@ def unconditional(text, what):
     return "".join(out)
 
 
+CONSTANT_SHOWN = re.compile(r"\(SELECT ('(?:[^'\\]|\\.|'')*') FROM ")
+
+
+def of_no_table(text):
+    """The text with a subquery that shows a constant as that constant alone, whatever rows it has."""
+    out, at = "", 0
+    for m in CONSTANT_SHOWN.finditer(text):
+        end = closing(text, m.start(), 1)
+        if m.start() >= at and end is not None:
+            out += "%s(SELECT %s)" % (text[at:m.start()], m.group(1))
+            at = end + 1
+    return out + text[at:]
+
+
 def closing(text, at, step):
     """Where the parenthesis is that belongs to the one at a place, forwards or backwards; quotes hide none of them."""
     depth = 0
@@ -245,8 +259,8 @@ def met(error, told, text, mine, other, change=False):
     stores = {"store_" + t for t in tables if column is not None
               and not {n for n, _ in conditions(other, "CREATE TABLE store_%s AS SELECT %s FROM %s LIMIT 0" % (t, column.group(1), t))} & NOT_THERE}
     try:
-        whole = () if change else {unconditional(text, w) for w in (("WHERE",), ("WHERE", "HAVING", "LIMIT"), ("WHERE", "HAVING", "LIMIT", "ON"))} - {text}
-        if wanted & found or any(wanted & conditions(other, w) for w in sorted(whole)):
+        whole = () if change else {unconditional(text, w) for w in (("WHERE",), ("WHERE", "HAVING", "LIMIT"), ("WHERE", "HAVING", "LIMIT", "ON"))} | {of_no_table(text)}
+        if wanted & found or any(wanted & conditions(other, w) for w in sorted(set(whole) - {text})):
             return True
         for one, table in [(text, None)] + defined:
             sources = Sources(one, kept)
