@@ -175,7 +175,8 @@ static db_err in_one_collation(struct binder *b, struct bexpr *eq)
 }
 
 /* A constant in the subquery's select list, which is text in the comparison `eq`, must be text of
- * the charset that it is compared in. */
+ * the charset that it is compared in, whatever rows there are. MYSQL: not where it is an extreme of
+ * them that is compared, as in conditions. */
 static db_err constant_fits(struct binder *b, const struct lnode *query, uint32_t column,
                             const struct bexpr *eq)
 {
@@ -189,11 +190,15 @@ static db_err constant_fits(struct binder *b, const struct lnode *query, uint32_
 
 /* Casts the left side and the subquery's columns to types in which they compare as MySQL compares
  * them. */
-static db_err match_columns(struct binder *b, struct bsubquery *sub, struct bexpr **left,
-                            uint32_t n, const char *sign)
+static db_err match_columns(struct binder *b, const struct scope *scope, struct bsubquery *sub,
+                            struct bexpr **left, uint32_t n, const char *sign)
 {
     struct select_item *items = BIND_ARRAY(b, struct select_item, sub->root->column_count + 1);
     bool any = false;
+    bool condition =
+        scope->place == PLACE_WHERE || scope->place == PLACE_ON || scope->place == PLACE_HAVING;
+    bool of_extreme =
+        condition && !sub->correlated && (sign[0] == '<' || sign[0] == '>') && sign[1] != '>';
     sub->equal = BIND_ARRAY(b, struct bexpr *, n + 1);
     sub->compared = sub->root;
     if (items == NULL || sub->equal == NULL) {
@@ -223,7 +228,7 @@ static db_err match_columns(struct binder *b, struct bsubquery *sub, struct bexp
         if (eq->kind != BEXPR_FUNC || eq->arg_count != 2) {
             continue; /* folded: nothing to cast */
         }
-        TRY(constant_fits(b, sub->compared, i, eq));
+        TRY(of_extreme ? ERR_OK : constant_fits(b, sub->compared, i, eq));
         TRY(in_one_collation(b, eq));
         left[i] = eq->args[0];
         any = any || eq->args[1] != column;
@@ -258,7 +263,7 @@ db_err bind__in_subquery(struct binder *b, struct scope *scope, struct bexpr *le
     uint32_t n;
     TRY(new_subquery(b, scope, q, ROWS_AS_SET, &sub, &visible));
     TRY(left_side(b, left, visible, &args, &n));
-    TRY(match_columns(b, sub, args, n, "="));
+    TRY(match_columns(b, scope, sub, args, n, "="));
     struct sql_type t = truth(false);
     struct bexpr *e = subquery_node(b, BEXPR_SUBQUERY_IN, &t, sub, 0);
     if (e == NULL) {
@@ -296,7 +301,7 @@ db_err bind__quantified(struct binder *b, struct scope *scope, const struct ast_
     TRY(bind__refuse_vector_order(b, q->op, &args[0]->type, &sub->root->columns[0].type));
     static const char *const signs[] = {"=", "<=>", "<>", "<", "<=", ">", ">="};
     static const char *const opposite[] = {"<>", "<>", "=", ">=", ">", "<=", "<"};
-    TRY(match_columns(b, sub, args, n, (q->all ? opposite : signs)[q->op - AST_OP_EQ]));
+    TRY(match_columns(b, scope, sub, args, n, (q->all ? opposite : signs)[q->op - AST_OP_EQ]));
     static const uint8_t ops[] = {CMP_EQ, CMP_NULL_EQ, CMP_NE, CMP_LT, CMP_LE, CMP_GT, CMP_GE};
     struct sql_type t = truth(false);
     struct bexpr *e = subquery_node(b, BEXPR_SUBQUERY_QUANTIFIED, &t, sub, 0);

@@ -229,8 +229,14 @@ static db_err decimal_intdiv(EVAL_ARGS)
         int64_t r;
         cond &= DECIMAL_OVERFLOW;
         (void)decimal_round(&q, 0, DECIMAL_TRUNCATE, &q);
-        cond |= uns ? decimal_to_uint(&q, (uint64_t *)&r) : decimal_to_int(&q, &r);
-        if ((cond & DECIMAL_OVERFLOW) != 0) {
+        unsigned fit = uns ? decimal_to_uint(&q, (uint64_t *)&r) : decimal_to_int(&q, &r);
+        if (((cond | fit) & DECIMAL_OVERFLOW) != 0) {
+            if (cond == 0) { /* MYSQL: the quotient is told of first */
+                char text[DECIMAL_TEXT_MAX + 1];
+                text[decimal_to_text(&q, text)] = '\0';
+                cast_warn(ctx->cast, CAST_WARNING, ER_TRUNCATED_WRONG_VALUE, "Truncated incorrect",
+                          "DECIMAL", text, "");
+            }
             return func__out_of_range(ctx, call, int_kind(call));
         }
         vec_set_i64(out, row, r);
