@@ -592,17 +592,33 @@ def wide_decimals(server, oracle, sql, ordered, folded):
     return at != 0 and equal_rows(loosely(server, sql, ordered, folded), loosely(oracle, out + text[at:], ordered, folded))
 
 
+BRANCHES = re.compile(r"\b(?:(?:COALESCE|IFNULL|IF)\(|CASE\b)")
+CASE_WORDS = re.compile(QUOTED.pattern + r"|\bCASE\b|\bEND\b")
+
+
+def end_of_branches(text, found):
+    """Behind the closing parenthesis of a call, or the END of a CASE."""
+    if text[found.end() - 1] == "(":
+        return reach(text, found.end()) + 1
+    depth = 0
+    for m in CASE_WORDS.finditer(text, found.start()):
+        depth += {"CASE": 1, "END": -1}.get(m.group(0), 0)
+        if depth == 0:
+            return m.end()
+    return len(text)
+
+
 def own_decimals(server, oracle, sql, ordered, folded):
-    """A quotient has its digits by the decimals that COALESCE, IFNULL or IF takes with the branch, for the reference: it answers as the server does
-    when what they give has as many of its own, by a sum with a zero."""
+    """A quotient has its digits by the decimals that COALESCE, IFNULL, IF or CASE takes with the branch, for the reference: it answers as the
+    server does when what they give has as many of its own, by a sum with a zero."""
     text = sql if isinstance(sql, str) else literal_form(sql)
-    if " / " not in (text or "") or re.search(r"\b(?:COALESCE|IFNULL|IF)\(", text) is None:
+    if " / " not in (text or "") or BRANCHES.search(text) is None:
         return False
     ours = loosely(server, sql, ordered, folded)
     for decimals in range(1, 7):
         out, at = "", 0
-        for found in re.finditer(r"\b(?:COALESCE|IFNULL|IF)\(", text):
-            end = reach(text, found.end()) + 1
+        for found in BRANCHES.finditer(text):
+            end = end_of_branches(text, found)
             if found.start() >= at and re.search(r" / ", text[end:end + 40]):
                 out += "%s(%s + 0.%s)" % (text[at:found.start()], text[found.start():end], "0" * decimals)
                 at = end
