@@ -2,6 +2,7 @@
 import re
 
 from known import EXPLANATIONS, OF_ROWS, OF_VALUES, TABLE, TIMES, VIEW, constant_times, count, equal_rows, literal_form, padded_text, reach, row_of_none
+from met import common
 
 # which rows a cascade has reached before they are deleted themselves, and whether ALTER copies the table, is open
 OPEN_COUNTS = re.compile(r"ALTER|DELETE \w+, ")
@@ -135,15 +136,21 @@ def sees_condition(server, oracle, sql, got, wanted):
     return True
 
 
+CHANGES_TABLES = re.compile(r"UPDATE (?:IGNORE )?|DELETE (?:IGNORE )?(?:FROM (?:\w+, )*\w+ USING|(?:\w+, )*\w+ FROM) ")
+
+
 def joins_nothing(server, oracle, sql, got, wanted):
-    """A change of a join that has no row, as both say of its FROM and WHERE, which the reference refuses for a row of one of its tables. It is
-    counted."""
-    head = OF_A_JOIN.match(sql) if isinstance(sql, str) and got == ("changed", 0) and wanted[0] == "error" and wanted[1] in OF_ROWS else None
+    """A change of a join that has no row, as both say of its WITH, FROM and WHERE, which the reference refuses for a row of one of its tables. It
+    is counted."""
+    if not isinstance(sql, str) or got != ("changed", 0) or wanted[0] != "error" or wanted[1] not in OF_ROWS:
+        return False
+    with_ = common(sql)[0]
+    head = CHANGES_TABLES.match(sql, len(with_))
     if head is None:
         return False
     at = words_at_top(sql, ("SET", "WHERE"), head.end())
     source, where = sql[head.end():at.get("SET", at.get("WHERE"))], sql[at["WHERE"]:] if "WHERE" in at else ""
-    answers = [s.ask("SELECT 1 FROM %s%s LIMIT 1" % (source, where)) for s in (server, oracle)]
+    answers = [s.ask("%sSELECT 1 FROM %s%s LIMIT 1" % (with_, source, where)) for s in (server, oracle)]
     if not all(a[0] == "rows" and len(a[1]) == 0 for a in answers):
         return False
     count("joins_nothing", sql)
