@@ -2,7 +2,7 @@
 import re
 
 from known import EXPLANATIONS, OF_ROWS, OF_VALUES, TABLE, TIMES, VIEW, constant_times, count, equal_rows, literal_form, padded_text, reach, row_of_none
-from met import common
+from met import common, unconditional
 
 # which rows a cascade has reached before they are deleted themselves, and whether ALTER copies the table, is open
 OPEN_COUNTS = re.compile(r"ALTER|DELETE \w+, ")
@@ -136,24 +136,38 @@ def sees_condition(server, oracle, sql, got, wanted):
     return True
 
 
-CHANGES_TABLES = re.compile(r"UPDATE (?:IGNORE )?|DELETE (?:IGNORE )?(?:FROM (?:\w+, )*\w+ USING|(?:\w+, )*\w+ FROM) ")
+CHANGES_TABLES = re.compile(r"UPDATE (?:IGNORE )?|DELETE (?:IGNORE )?(?:FROM (?:(?:\w+, )*\w+ USING )?|(?:\w+, )*\w+ FROM )")
+KEY_REFUSED = 3751      # what a functional key part makes of a row does not fit
 
 
 def joins_nothing(server, oracle, sql, got, wanted):
-    """A change of a join that has no row, as both say of its WITH, FROM and WHERE, which the reference refuses for a row of one of its tables. It
-    is counted."""
-    if not isinstance(sql, str) or got != ("changed", 0) or wanted[0] != "error" or wanted[1] not in OF_ROWS:
+    """A change that has no row, as both say of its WITH, FROM and WHERE, and that one of them refuses for a row of one of its tables: which
+    are read is the plan's. It is counted."""
+    if not isinstance(sql, str) or ("changed", 0) not in (got, wanted) or "error" not in (got[0], wanted[0]):
         return False
     with_ = common(sql)[0]
     head = CHANGES_TABLES.match(sql, len(with_))
-    if head is None:
+    if head is None or (got[1] not in OF_VALUES | {KEY_REFUSED} if got[0] == "error" else wanted[1] not in OF_ROWS):
         return False
     at = words_at_top(sql, ("SET", "WHERE"), head.end())
-    source, where = sql[head.end():at.get("SET", at.get("WHERE"))], sql[at["WHERE"]:] if "WHERE" in at else ""
-    answers = [s.ask("%sSELECT 1 FROM %s%s LIMIT 1" % (with_, source, where)) for s in (server, oracle)]
+    end = min(list(at.values()) + [len(sql)])
+    source, where = sql[head.end():end], sql[at["WHERE"]:] if "WHERE" in at else ""
+    answers = [s.ask("%sSELECT 1 FROM %s%s%s" % (with_, source, where, "" if " LIMIT " in where else " LIMIT 1")) for s in (server, oracle)]
     if not all(a[0] == "rows" and len(a[1]) == 0 for a in answers):
         return False
     count("joins_nothing", sql)
+    return True
+
+
+def reads_a_row(server, oracle, sql, got, wanted):
+    """A change that one server refuses for a row whose key does not fit (3751), which the other does not read: that one refuses the change, too,
+    of all rows. It is counted."""
+    if not isinstance(sql, str) or sorted((got[0], wanted[0])) != ["changed", "error"] or KEY_REFUSED not in (got[1], wanted[1]):
+        return False
+    of_all = unconditional(sql, ("WHERE", "ON"))
+    if (server if got[0] == "changed" else oracle).change(of_all) != ("error", KEY_REFUSED):
+        return False
+    count("reads_a_row", sql, got, wanted)
     return True
 
 
