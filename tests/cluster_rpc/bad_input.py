@@ -48,6 +48,13 @@ class Run:
         self.failed += not good
         print("%s %s%s" % ("ok  " if good else "FAIL", what, "" if good else ": %s" % (more,)), flush=True)
 
+    @staticmethod
+    def within(seconds, good):
+        deadline = time.monotonic() + seconds
+        while not good() and time.monotonic() < deadline:
+            time.sleep(0.2)
+        return good()
+
     def stranger(self, c, name, options=(), join=None, token=TOKEN):
         """A node that is not one of the cluster yet."""
         n = Member(self.args.binary, os.path.join(c.directory, name), [*c.options, *options], 0)
@@ -129,8 +136,7 @@ class Run:
         c.wait_replicated()
         try:
             n.start(timeout=40)
-            time.sleep(10)
-            good = not n.alive()
+            good = self.within(60, lambda: not n.alive())
         except StartFailed:
             good = True
         self.check(good and not c.dead(), "a copy of a living node's directory ends", n.log_tail(5))
@@ -197,8 +203,7 @@ class Run:
                 reader.execute("SELECT v FROM op.clock")
                 good = good and reader.fetchall() == ((i + 1,),)
             self.check(good, "each reads what the other has committed")
-        text = n.log_tail(100)
-        self.check("node.clock.off" in text, "its log says that its clock is off", text[-2000:])
+        self.check(self.within(30, lambda: "node.clock.off" in n.log_tail(200)), "its log says that its clock is off", n.log_tail(10))
         n.kill()
         status = c.nodes[0].http("/node/decommission?key=%d" % n.node_id, b"")[0]
         self.check(status == 200, "and it can be told to leave")
@@ -261,13 +266,7 @@ class Run:
 
         def full():
             return next(r for r in c.nodes[0].json("/nodes") if r["id"] == n.node_id)["disk_full"]
-
-        def within(seconds, good):
-            deadline = time.monotonic() + seconds
-            while not good() and time.monotonic() < deadline:
-                time.sleep(0.2)
-            return good()
-        self.check(within(60, lambda: full() and c.leases()[n] == 0), "a node whose disk is full says so and leads nothing", c.leases())
+        self.check(self.within(60, lambda: full() and c.leases()[n] == 0), "a node whose disk is full says so and leads nothing", c.leases())
         self.check("range.disk.full" in n.log_tail(200), "its log says what that means", n.log_tail(5))
         before = load.acknowledged
         time.sleep(5)
@@ -279,7 +278,7 @@ class Run:
         os.unlink(filler)
         try:
             c.wait_replicated(60)
-            self.check(within(30, lambda: not full()), "with space again it catches up")
+            self.check(self.within(30, lambda: not full()), "with space again it catches up")
         except TimeoutError as e:
             self.check(False, "with space again it catches up", e)
         load.end()

@@ -85,7 +85,7 @@ class Deadlocks(Basic):
                 expect([0] * (size - 1) + [1213], sorted(g[0] for g in got), "a deadlock of %d over nodes" % size)
                 took.append(max(g[1] for g in got))
         print("  deadlocks over nodes ended after %s s" % " ".join("%.2f" % t for t in took))
-        if sorted(took)[len(took) // 2] > 1.0:
+        if sorted(took)[len(took) // 2] > 5.0:  # of 50 that a row is waited for
             raise AssertionError("deadlocks took %r" % took)
 
     def gaps(self):

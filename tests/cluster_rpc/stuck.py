@@ -51,12 +51,10 @@ class Stuck(basic.Basic):
 
     def kill_while_others_are_told(self):
         """A change that is committed is told to all nodes, also when its statement is killed meanwhile; and that comes to an end."""
-        led = self.cluster.leases()
-        away = min(led, key=led.get)
-        expect(0, led[away], "leases of the node that is paused")
+        away = self.idle_node()
         here = next(n for n in self.nodes if n is not away)
         a = here.connect()
-        if here.http("/faults", b"acl_commit_reply=delay=1000:count=1")[0] == 501:
+        if here.http("/faults", b"acl_commit_reply=delay=2500:count=1")[0] == 501:
             return # a build without faults
         before = acted(here, "acl_commit_reply")
 
@@ -64,7 +62,7 @@ class Stuck(basic.Basic):
             within(20, before + 1, lambda: acted(here, "acl_commit_reply"), "CREATE USER has come to its commit")
             away.pause()
         try:
-            number = self.killed(a, "CREATE USER told IDENTIFIED BY 'pw'", 1.2, pause)
+            number = self.killed(a, "CREATE USER told IDENTIFIED BY 'pw'", 2.7, pause)
         finally:
             away.resume()
         expect(True, number in (0, 1317), "CREATE USER, killed: error %d" % number)
@@ -92,7 +90,7 @@ class Stuck(basic.Basic):
         began = time.monotonic()
         run(b, "INSERT INTO kl VALUES (1)")
         waited = time.monotonic() - began
-        if waited > 2:
+        if waited > 15:  # of the minutes for which the ALTER would have waited
             raise AssertionError("a table was locked for %.1f s more after its ALTER was killed" % waited)
         c.commit()
 
@@ -118,8 +116,7 @@ class Stuck(basic.Basic):
     def account_of_a_dead_node(self):
         """A change of accounts of which nobody hears, as its node dies when it is committed, is in force on the others; so are those
         that come after it."""
-        led = self.cluster.leases()
-        dies = min(led, key=led.get)
+        dies = self.idle_node()
         others = [n for n in self.nodes if n is not dies]
         a, b = dies.connect(), others[0].connect()
         run(b, "CREATE USER gone IDENTIFIED BY 'pw'")
@@ -129,7 +126,7 @@ class Stuck(basic.Basic):
         dies._reap(10)
         try:
             for n in others:
-                end = time.monotonic() + 20
+                end = time.monotonic() + 60
                 while error_of_login(n, "gone", "new") != 0:
                     expect(True, time.monotonic() < end, "%s knows the new password" % n)
                     time.sleep(0.1)
@@ -193,13 +190,12 @@ class Stuck(basic.Basic):
             finally:
                 stop.set()
                 looks.join(10)
-            expect(True, worst[0] < 3, "another statement took %.1f s during %s" % (worst[0], sql))
+            expect(True, worst[0] < 10, "another statement took %.1f s during %s" % (worst[0], sql))
 
     def change_of_a_silent_node(self):
         """A node that stands still between finding that it holds a table everywhere and committing its change: the others do not wait
         for it for ever, and what they have done meanwhile is right, whatever becomes of the change."""
-        led = self.cluster.leases()
-        silent = min(led, key=led.get)
+        silent = self.idle_node()
         here = next(n for n in self.nodes if n is not silent)
         a, b, look = silent.connect(database=DATABASE), here.connect(database=DATABASE), here.connect(database=DATABASE)
         run(b, "CREATE TABLE cs (id INT PRIMARY KEY, v INT)")
