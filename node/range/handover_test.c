@@ -288,7 +288,7 @@ static void test_owner_dies(void **state UNUSED)
 }
 
 /* Who led it before took it for small enough; nothing is written to it since. */
-static void new_leader_looks(struct tcluster *c)
+static void new_leader_looks(struct tcluster *c, bool flushed)
 {
     struct range_store_stats st = {0};
     struct diag diag;
@@ -303,8 +303,8 @@ static void new_leader_looks(struct tcluster *c)
     }
     put_large(c, 400);
     t_wait_same(c, three, 3, SLICE_LIT("\1"), SLICE_EMPTY);
-    range_store_upkeep(c->nodes[1].rs, true);
-    range_store_upkeep(c->nodes[2].rs, true);
+    range_store_upkeep(c->nodes[1].rs, flushed);
+    range_store_upkeep(c->nodes[2].rs, flushed);
     range_store_get_stats(c->nodes[2].rs, &st);
     CHECK(st.splits == 0);
     diag_reset(&diag);
@@ -318,9 +318,20 @@ static void new_leader_looks(struct tcluster *c)
     t_stop_all(c);
 }
 
+static void new_leader_looks_at_files(struct tcluster *c)
+{
+    new_leader_looks(c, true);
+}
+
+static void new_leader_looks_at_memory(struct tcluster *c)
+{
+    new_leader_looks(c, false);
+}
+
 static void test_new_leader_looks(void **state UNUSED)
 {
-    t_run(3, new_leader_looks);
+    t_run(3, new_leader_looks_at_files);
+    t_run(3, new_leader_looks_at_memory);
 }
 
 int main(int argc, char **argv)

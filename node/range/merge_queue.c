@@ -23,7 +23,7 @@ enum { SIZE_PART = 4, LOAD_PART = 8, LOAD_SMALL = 1000 };
 struct weight_job {
     struct range_store *rs;
     struct range_desc desc;
-    uint64_t size;
+    struct data_size size;
     db_err err;
 };
 
@@ -55,10 +55,8 @@ static db_err weigh(struct replica *r, uint64_t *ret_bytes)
         blocking_run(weigh_job, &j);
     }
     arena_fini(&a);
-    TRY(j.err);
-    uint64_t unflushed = atomic_load(&r->written_bytes);
-    *ret_bytes = j.size + (unflushed > r->flushed ? unflushed - r->flushed : 0);
-    return ERR_OK;
+    *ret_bytes = j.size.in_files + j.size.in_memory;
+    return j.err;
 }
 
 db_err range_store_weigh(struct range_store *rs, range_id_t id, struct diag *diag,

@@ -197,13 +197,10 @@ struct replica {
     pthread_mutex_t info_lock;
     struct replica_info info; /* guarded by info_lock */
 
-    /* Upkeep's, in terms of written_bytes. */
-    uint64_t looked_at;   /* when the size was last asked for */
+    /* Upkeep's. */
+    uint64_t looked_at;   /* written_bytes when the size was last asked for */
     uint64_t looked_term; /* and in which term of the lease */
-    uint64_t flushed;     /* what is in files for certain */
-    uint64_t mark;        /* becomes `flushed` once mark_index is durable */
-    uint64_t mark_index;
-    bool look_again; /* too large even after a split */
+    bool look_again;      /* it was split, or could not be */
 
     _Atomic uint64_t shaped_ns; /* when it was split last, or came up */
     uint64_t merge_look_ns;     /* the merge queue's: not before that */
@@ -837,9 +834,14 @@ void load_note(struct eval_range *er, struct slice key, unsigned units);
 void load_look(struct replica *r, uint64_t now);
 void load_free(struct replica *r);
 
-/* Bytes of the range's versions, roughly. Blocks. */
+/* Bytes of a range's versions, roughly; in files they are compressed. */
+struct data_size {
+    uint64_t in_files;
+    uint64_t in_memory;
+};
+/* What is flushed meanwhile may count twice, but is never left out. Blocks. */
 MUST_USE db_err range_data_size(struct range_store *rs, const struct range_desc *desc,
-                                uint64_t *ret_size);
+                                struct data_size *ret_size);
 
 /* ---- truncate.c ---- */
 MUST_USE db_err upkeep_start(struct range_store *rs);

@@ -377,7 +377,8 @@ db_err range_store_write(struct range_store *rs, range_id_t id, uint64_t lease_t
     return err;
 }
 
-db_err range_data_size(struct range_store *rs, const struct range_desc *desc, uint64_t *ret_size)
+db_err range_data_size(struct range_store *rs, const struct range_desc *desc,
+                       struct data_size *ret_size)
 {
     struct arena a;
     struct slice lo;
@@ -388,7 +389,9 @@ db_err range_data_size(struct range_store *rs, const struct range_desc *desc, ui
         err = data_key_make(&a, desc->end, UINT64_MAX, &hi);
     }
     if (err == ERR_OK) {
-        err = engine_approximate_size(rs->opts.engine, ENGINE_DATA, lo, hi, ret_size);
+        uint64_t entries;
+        engine_in_memory(rs->opts.engine, lo, hi, &entries, &ret_size->in_memory);
+        err = engine_approximate_size(rs->opts.engine, ENGINE_DATA, lo, hi, &ret_size->in_files);
     }
     arena_fini(&a);
     return err;

@@ -13,11 +13,11 @@
 enum { COMPACT_BATCH = 128 };
 /* Groups in one round whose entries are written again, and how much of each at most. */
 enum { REPEAT_BATCH = 32, REPEAT_BYTES_MAX = 256 << 10 };
+/* A part of the largest size of a range that may be in memory when its middle is asked for. */
+enum { MEMORY_PART = 8 };
 
 struct compact_look {
     struct replica *r;
-    uint64_t written; /* all applied up to `applied` */
-    uint64_t applied;
     uint64_t durable;
     db_err err;
 };
@@ -41,11 +41,6 @@ static void read_durable(void *arg)
 static void compact_looked_at(const struct compact_look *k, bool short_of_space)
 {
     struct replica *r = k->r;
-    if (k->err == ERR_OK && k->durable >= r->mark_index) {
-        r->flushed = r->mark;
-        r->mark = k->written;
-        r->mark_index = k->applied;
-    }
     if (k->err != ERR_OK || k->durable <= atomic_load(&r->compacted_index) ||
         !replica_is(r, REPLICA_LIVE)) {
         return;
@@ -74,9 +69,7 @@ static void compact_replica(struct compact_batch *b, struct replica *r)
         atomic_load(&r->applied_index) <= atomic_load(&r->compacted_index)) {
         return;
     }
-    struct compact_look *k = &b->looks[b->count++];
-    *k = (struct compact_look){.r = r, .written = atomic_load(&r->written_bytes)};
-    k->applied = atomic_load(&r->applied_index);
+    b->looks[b->count++] = (struct compact_look){.r = r};
     if (b->count == COMPACT_BATCH) {
         compact_all(b);
     }
@@ -118,11 +111,16 @@ struct size_job {
     struct replica *r;
     struct range_desc desc;
     struct arena arena;
-    uint64_t size;
+    struct data_size size;
     bool found;
     struct slice key;
     db_err err;
 };
+
+static uint64_t whole(const struct size_job *j)
+{
+    return j->size.in_files + j->size.in_memory;
+}
 
 static void measure(void *arg)
 {
@@ -160,31 +158,27 @@ static bool flush(struct range_store *rs)
     return err == ERR_OK;
 }
 
-/* The engine tells sizes, and where the middle is, of its files only. What was written since the
- * last flush counts as well, or a fast load would fill one range; when it is what makes the range
+/* Memtables count, or a fast load would fill one range. Where the middle is the engine tells by its
+ * files, and what is in memory is larger than in them: if there is much of it in a range that looks
  * too large, it is flushed first. */
 static db_err full_size(struct replica *r, struct size_job *j)
 {
     struct range_store *rs = r->rs;
-    uint64_t written = atomic_load(&r->written_bytes);
-    uint64_t in_memory = written - r->flushed;
+    uint64_t max = rs->opts.range_size_max;
     blocking_run(measure_size, j);
-    if (j->err != ERR_OK || j->size > rs->opts.range_size_max || !space_for_flush(rs) ||
-        j->size + in_memory <= rs->opts.range_size_max) {
-        atomic_store(&r->size, j->size + in_memory);
-        return j->err;
+    if (j->err == ERR_OK && whole(j) > max && j->size.in_memory > max / MEMORY_PART &&
+        space_for_flush(rs) && flush(rs)) {
+        blocking_run(measure_size, j);
     }
-    if (flush(rs)) {
-        r->flushed = r->mark = written;
-        r->mark_index = 0;
+    if (j->err == ERR_OK) {
+        atomic_store(&r->size, whole(j));
     }
-    blocking_run(measure_size, j);
-    atomic_store(&r->size, j->size);
     return j->err;
 }
 
-/* In the middle of the keys. Both halves are looked at again in the next round if they are still
- * too large. */
+/* In the middle of the keys. Both halves are looked at again in the next round: the middle is an
+ * estimate, and what was written meanwhile may be of one of them. Who leads the right one looks at
+ * it because it is new. */
 static void split_in_two(struct replica *r, struct size_job *j)
 {
     struct range_store *rs = r->rs;
@@ -194,20 +188,15 @@ static void split_in_two(struct replica *r, struct size_job *j)
     if (j->err != ERR_OK || !j->found) {
         return;
     }
+    r->look_again = true;
     diag_reset(&diag);
     j->err = range_store_split(rs, r->id, j->key, &diag, &id);
     if (j->err != ERR_OK) {
         LOG_WARN("range.split.failed", F_U64("range", r->id), F_ERR(j->err),
                  F_STR("reason", diag.text));
-        r->look_again = true;
         return;
     }
-    LOG_INFO("range.split", F_U64("range", r->id), F_U64("new_range", id), F_U64("size", j->size));
-    struct replica *right = replica_find(rs, id);
-    r->look_again = j->size / 2 > rs->opts.range_size_max;
-    if (right != NULL) {
-        right->look_again = r->look_again;
-    }
+    LOG_INFO("range.split", F_U64("range", r->id), F_U64("new_range", id), F_U64("size", whole(j)));
 }
 
 static void split_if_large(struct replica *r)
@@ -228,7 +217,7 @@ static void split_if_large(struct replica *r)
     unsigned slot = ebr_enter(&rs->ebr);
     j.err = range_desc_copy(&j.arena, replica_desc(r), &j.desc);
     ebr_leave(&rs->ebr, slot);
-    if (j.err == ERR_OK && full_size(r, &j) == ERR_OK && j.size > rs->opts.range_size_max) {
+    if (j.err == ERR_OK && full_size(r, &j) == ERR_OK && whole(&j) > rs->opts.range_size_max) {
         split_in_two(r, &j);
     }
     arena_fini(&j.arena);
