@@ -29,6 +29,7 @@ OF_EXPRESSIONS = {1253, 1267, 1270, 1271, 3586, 3995}
 STORING = ("INSERT IGNORE INTO %s ", "INSERT INTO %s ")
 PARTS_MAX = 1500
 ROWS_MAX = 40000
+EACH_ROW_MAX = 100
 
 
 def parts(text):
@@ -247,6 +248,21 @@ def as_told(error, told, change):
     return {(error, AT_ROW.sub("", told)), (error, shape(told))}
 
 
+def of_each_row(server, ask, source):
+    """The conditions of a query row by row of each of its tables: an error ends it at the first row that has one."""
+    found = set()
+    for table, alias in re.findall(r"(?:FROM|,) (\w+) (\w+)(?=,|$)", source):
+        with server.c.cursor() as cur:
+            try:
+                cur.execute("SELECT DISTINCT id FROM %s WHERE id IS NOT NULL LIMIT %d" % (table, EACH_ROW_MAX))
+                ids = [row[0] for row in cur.fetchall()]
+            except pymysql.MySQLError:
+                continue
+        for n in ids:
+            found |= conditions(server, "%s WHERE %s.id = %s LIMIT %d" % (ask, alias, literal(n), ROWS_MAX))
+    return found
+
+
 def met(error, told, text, mine, other, change=False):
     """Does the other server find a value that makes this error, of which the first one has told, in some part of the statement?"""
     wanted = as_told(error, told or "", change)
@@ -266,8 +282,11 @@ def met(error, told, text, mine, other, change=False):
             sources = Sources(one, kept)
             for part in parts(one):
                 for source in sources.of(part) if table is None else ["", " FROM %s %s" % (kept.get(table, table), table)]:
-                    query = "%sSELECT (%s)%s LIMIT %d" % (sources.with_, part, source, ROWS_MAX)
-                    if any(wanted & conditions(other, ask + query) for ask in [""] + [how % s for s in stores for how in STORING]):
+                    query = "%sSELECT (%s)%s" % (sources.with_, part, source)
+                    limited = "%s LIMIT %d" % (query, ROWS_MAX)
+                    if any(wanted & conditions(other, ask + limited) for ask in [""] + [how % s for s in stores for how in STORING]):
+                        return True
+                    if error == NOT_CONVERTED and error in {n for n, _ in conditions(other, limited)} and wanted & of_each_row(other, query, source):
                         return True
     finally:
         for one in ["SET max_error_count = DEFAULT", "SET max_execution_time = 30000"] + ["DROP TABLE IF EXISTS " + n for n in list(kept.values()) + list(stores)]:
