@@ -368,8 +368,7 @@ def check_plans(server, others, g, log):
         for _ in range(QUERIES_PER_SEED // ROUNDS_PER_SEED):
             sql, ordered, folded = g.query()
             wanted = server.ask(sql, ordered, folded)
-            ways = list(zip(others, PLANS))
-            asked = [(s, sql, how) for s, how in ways]
+            asked = [(s, sql, s.settings[0]) for s in others]
             if isinstance(sql, str):
                 asked.append((server, NAMED.sub(r"\1 \2 USE INDEX ()", sql), "without indexes"))
                 asked.append((server, Binary(sql, []), "binary protocol"))
