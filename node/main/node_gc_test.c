@@ -89,7 +89,7 @@ static void collect(struct world *w)
 {
     /* the report of a node takes up to a second */
     uint64_t before = engine_safe_point(w->e);
-    for (int i = 0; i < 400 && engine_safe_point(w->e) == before; i++) {
+    for (int i = 0; i < 4000 && engine_safe_point(w->e) == before; i++) {
         write_all(w, atomic_fetch_add(&w->writes, 1) + 1);
         CHECK_OK(fiber_sleep(10 * NS_PER_MS));
     }

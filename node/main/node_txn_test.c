@@ -312,6 +312,14 @@ static void lose_locks(struct world *w, struct eval_range *er, enum lose how)
     }
 }
 
+/* Locks that are there are waited for shortly; for others there is time, also where all is slow. */
+enum { SHORT_WAIT_MS = 20, PATIENT_WAIT_MS = 20000 };
+
+static uint32_t wait_for_locks(enum lose how)
+{
+    return how == LOSE_NOTHING ? SHORT_WAIT_MS : PATIENT_WAIT_MS;
+}
+
 /* Another one writes what the transaction believes to have locked: whoever relied on that hears of
  * it at the commit, though he has written nothing. Nobody else does. */
 static void lost_by_reader(struct world *w)
@@ -325,7 +333,7 @@ static void lost_by_reader(struct world *w)
     struct eval_range *er = range_of(w, row, &r);
     for (unsigned i = 0; i < ARRAY_COUNT(levels) * ARRAY_COUNT(modes) * LOSE__COUNT; i++) {
         struct storage_txn_opts opts = {.isolation = levels[i % ARRAY_COUNT(levels)],
-                                        .lock_wait_timeout_ms = 20};
+                                        .lock_wait_timeout_ms = PATIENT_WAIT_MS};
         enum storage_read_mode mode = modes[i / ARRAY_COUNT(levels) % ARRAY_COUNT(modes)];
         enum lose how = i / ARRAY_COUNT(levels) / ARRAY_COUNT(modes);
         struct storage_txn *t;
@@ -335,6 +343,7 @@ static void lost_by_reader(struct world *w)
         CHECK_OK(storage_get(t, row, mode, STORAGE_WAIT, &w->a, NULL, &found, &v));
         lose_locks(w, er, how);
         opts.autocommit = true;
+        opts.lock_wait_timeout_ms = wait_for_locks(how);
         struct storage_txn *other;
         CHECK_OK(storage_txn_begin(w->s, &opts, NULL, &other));
         db_err err = storage_put(other, row, SLICE_LIT("20"), 0, NULL);
@@ -357,8 +366,7 @@ static void lost_mutex(struct world *w)
     put(w, row, "10");
     CHECK_OK(range_store_split(node_ranges(w->n), RANGE_ID_FIRST, key(w, "o"), NULL, &id));
     for (unsigned i = 0; i < 4 * LOSE__COUNT; i++) {
-        struct storage_txn_opts opts = {.isolation = STORAGE_READ_COMMITTED,
-                                        .lock_wait_timeout_ms = 20};
+        struct storage_txn_opts opts = {.isolation = STORAGE_READ_COMMITTED};
         enum lose how = i / 4;
         bool written = i % 2 != 0;
         struct storage_txn *t[2];
@@ -367,9 +375,11 @@ static void lost_mutex(struct world *w)
             bool found;
             struct slice v;
             struct slice to = key(w, arena_printf(&w->a, "%c%d", i % 4 < 2 ? 'a' : 'z', k));
+            opts.lock_wait_timeout_ms = k == 0 ? PATIENT_WAIT_MS : wait_for_locks(how);
             CHECK_OK(storage_txn_begin(w->s, &opts, NULL, &t[k]));
             err = storage_get(t[k], row, STORAGE_READ_EXCLUSIVE, STORAGE_WAIT, &w->a, NULL, &found,
                               &v);
+            CHECK(err == ERR_OK || k == 1);
             if (err == ERR_OK) {
                 CHECK_OK(storage_put(t[k], to, SLICE_LIT("x"), 0, NULL));
                 lose_locks(w, range_of(w, row, &r), k == 0 ? how : LOSE_NOTHING);

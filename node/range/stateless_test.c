@@ -385,7 +385,7 @@ static void poke_the_gone(struct tcluster *c)
     CHECK_OK(range_store_status(c->nodes[1].rs, 2, &st));
     CHECK(st.replica_id > poke.to);
     range_store_receive(c->nodes[1].rs, 2, 2, &poke);
-    for (int i = 0; i < 500 && atomic_load(&c->sent[RAFT_MSG_RELEASE]) < before + 2; i++) {
+    for (int i = 0; i < 6000 && atomic_load(&c->sent[RAFT_MSG_RELEASE]) < before + 2; i++) {
         CHECK_OK(fiber_sleep(10 * NS_PER_MS));
     }
     CHECK(atomic_load(&c->sent[RAFT_MSG_RELEASE]) >= before + 2);
