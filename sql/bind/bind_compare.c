@@ -193,10 +193,9 @@ db_err bind__agree_texts(struct binder *b, const char *operation, bool numbers, 
             return ERR_OK;
         }
         fa[i] = bind__arg(args[i]);
-        if (texts == 1) { /* it is compared as a number */
-            fa[i].is_variable = false;
-            fa[i].text_collation = 0;
-        }
+        /* a text alone is compared as a number */
+        fa[i].is_variable = fa[i].is_variable && texts != 1;
+        fa[i].text_collation = texts > 1 ? fa[i].text_collation : 0;
         if (time) {
             fa[i].type = number_text;
             fa[i].coercibility = 5;
@@ -553,6 +552,10 @@ db_err bind__in(struct binder *b, struct scope *scope, const struct ast_in *in, 
     for (uint32_t i = 0; i <= n; i++) {
         TRY(early && i != 0 ? bind__list_member_early(b, &args[i]) : ERR_OK);
         fa[i] = bind__arg(args[i]);
+        if (type_is_numeric(&x->type)) { /* they are compared as numbers */
+            fa[i].is_variable = false;
+            fa[i].text_collation = 0;
+        }
     }
     uint16_t collation;
     uint8_t coercibility;
