@@ -2,7 +2,7 @@
 #include "base/clock.h"
 #include "base/fiber.h"
 #include "sql/diag/my_error.h"
-#include "sql/exec/exec_int.h"
+#include "sql/exec/join_run.h"
 
 static const struct op_kind *kind_of(const struct plan_node *node)
 {
@@ -40,6 +40,30 @@ static const struct op_kind *kind_of(const struct plan_node *node)
     return NULL;
 }
 
+/* Does it read its first child as it gives its own rows? */
+static bool reads_on_demand(enum plan_kind kind)
+{
+    return kind == PLAN_FILTER || kind == PLAN_PROJECT || kind == PLAN_LIMIT ||
+           kind == PLAN_DISTINCT || kind == PLAN_SETOP || kind == PLAN_LOOKUP_JOIN ||
+           kind == PLAN_NL_JOIN || kind == PLAN_HASH_JOIN;
+}
+
+static bool is_apply(const struct plan_node *node)
+{
+    return node->kind == PLAN_NL_JOIN && node->u.join.apply;
+}
+
+void exec_wants_some(struct op *op)
+{
+    op->some = true;
+    if (reads_on_demand(op->node->kind)) {
+        exec_wants_some(op->children[0]);
+    }
+    if (op->node->kind == PLAN_SETOP || is_apply(op->node)) {
+        exec_wants_some(op->children[1]);
+    }
+}
+
 db_err exec_build(struct exec_ctx *ctx, const struct plan_node *node, struct op **ret_op)
 {
     enum { STACK_RESERVE = 32 * 1024 };
@@ -56,6 +80,12 @@ db_err exec_build(struct exec_ctx *ctx, const struct plan_node *node, struct op 
     op->node = node;
     for (uint32_t i = 0; i < node->child_count; i++) {
         TRY(exec_build(ctx, node->children[i], &op->children[i]));
+    }
+    if (node->kind == PLAN_LIMIT && !node->u.limit.calc_found_rows) {
+        exec_wants_some(op->children[0]);
+    }
+    if (is_apply(node) && join_gives_left_only(node->u.join.kind)) {
+        exec_wants_some(op->children[1]); /* up to the first partner of a row */
     }
     *ret_op = op;
     return ERR_OK;

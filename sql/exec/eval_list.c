@@ -40,14 +40,21 @@ static void hear(void *arg, enum cast_level level, uint16_t number, const char *
     l->last = h;
 }
 
-void exec__listen(struct exec_ctx *ctx, struct listener *l)
+void exec__listen_within(struct exec_ctx *ctx, struct listener *l)
 {
     struct cast_ctx *cast = ctx->eval.cast;
-    if (cast->warn != NULL && cast->warn != hear) {
+    if (cast->warn != NULL) {
         l->warn = cast->warn;
         l->warn_arg = cast->warn_arg;
         cast->warn = hear;
         cast->warn_arg = l;
+    }
+}
+
+void exec__listen(struct exec_ctx *ctx, struct listener *l)
+{
+    if (ctx->eval.cast->warn != hear) {
+        exec__listen_within(ctx, l);
     }
 }
 
@@ -67,7 +74,12 @@ void exec__listen_tell(struct listener *l, uint64_t last_row)
     l->last = l->first == NULL ? NULL : l->last;
 }
 
-static void hush(void *arg, enum cast_level level, uint16_t number, const char *text)
+uint64_t exec__listen_row(const struct listener *l)
+{
+    return l->first == NULL ? UINT64_MAX : l->first->row;
+}
+
+void exec__hush(void *arg, enum cast_level level, uint16_t number, const char *text)
 {
     (void)arg;
     (void)level;
@@ -111,7 +123,7 @@ static db_err quietly(struct eval_list *l, struct exec_ctx *ctx, const struct ch
 {
     struct cast_ctx *cast = ctx->eval.cast;
     bool strict = cast->strict;
-    cast->warn = hush;
+    cast->warn = exec__hush;
     cast->strict = false;
     db_err err = plain(l, ctx, in);
     cast->strict = strict;

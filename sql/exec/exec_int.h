@@ -145,6 +145,43 @@ struct eval_list {
     uint32_t said;
 };
 db_err exec__eval_list(struct eval_list *l, struct exec_ctx *ctx, const struct chunk *in);
+/* The first row that it would tell of; UINT64_MAX: none. */
+uint64_t exec__listen_row(const struct listener *l);
+/* As exec__listen, also where somebody listens: what is told later goes to them. */
+void exec__listen_within(struct exec_ctx *ctx, struct listener *l);
+/* Nothing is told to anybody: for a listener's `warn`, or to evaluate what has been heard. */
+void exec__hush(void *arg, enum cast_level level, uint16_t number, const char *text);
+
+/* eval_some.c: rows of a chunk that are evaluated for somebody who may not want all of them
+ * (op.some). Where nothing is said they come at once; else a piece ends before each row that has
+ * something to say, and what it says, or that it fails, is told only when that row is asked for.
+ * What may not be evaluated twice comes row by row.
+ *
+ * The caller fills the first three members once. The chunk, and what is made of it in the arena of
+ * the evaluation, stays until its last piece has been asked for. */
+struct some_rows {
+    db_err (*eval)(void *arg, struct exec_ctx *ctx, const struct chunk *rows);
+    void *arg;
+    bool one_by_one;
+    bool split;
+    struct chunk in;
+    uint32_t at;          /* rows of it that have been given */
+    uint32_t failed;      /* the row that fails, by its place; or count */
+    uint16_t *sel;        /* of all rows, when they are split */
+    struct listener said; /* by the rows' places */
+    uint64_t said_count;
+    struct diag failure;
+};
+void exec__some_begin(struct some_rows *s, const struct chunk *in);
+static inline bool exec__some_left(const struct some_rows *s)
+{
+    return s->at < s->in.count;
+}
+/* Evaluates the next rows; *ret_piece: which. There are some left. */
+db_err exec__some_next(struct some_rows *s, struct exec_ctx *ctx, struct chunk *ret_piece);
+/* Is there one that may not be evaluated twice? */
+bool exec__evaluated_once(struct expr_state *const *states, uint32_t count);
+
 /* Rows that a scan has met before the chunk that it has given last: its row 0 is the one after
  * them, and what its filters dropped is counted, too. */
 uint64_t exec__scan_met(const struct op *scan);

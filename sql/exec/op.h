@@ -28,6 +28,9 @@ struct op {
     const struct op_ops *ops;
     const struct plan_node *node;
     struct op *children[2];
+    /* Set before it is opened: who asks may stop before the last row (LIMIT, EXISTS). What
+     * expressions of a row say, or that they fail, then counts only when the row is asked for. */
+    bool some;
 };
 
 enum exec_pushdown {
@@ -122,6 +125,7 @@ struct exec_var_ops {
 
 /* Builds the operator tree (in ctx->arena). */
 MUST_USE db_err exec_build(struct exec_ctx *ctx, const struct plan_node *node, struct op **ret_op);
+void exec_wants_some(struct op *op); /* op.some, and that of those below that give their rows on */
 MUST_USE db_err op_open(struct op *op, struct exec_ctx *ctx);
 MUST_USE db_err op_next(struct op *op, struct exec_ctx *ctx, struct chunk **ret_chunk);
 MUST_USE db_err op_rescan(struct op *op, struct exec_ctx *ctx);

@@ -38,6 +38,14 @@ struct op_gather {
     bool whole_open;
 };
 
+/* `op` gives what `root` gives. */
+static void wants_as(const struct op *op, struct op *root)
+{
+    if (op->some) {
+        exec_wants_some(root);
+    }
+}
+
 static db_err fragment_open(struct op *op, struct exec_ctx *ctx)
 {
     struct op_fragment *s = (struct op_fragment *)op;
@@ -49,6 +57,7 @@ static db_err run_here(struct op_fragment *s, struct exec_ctx *ctx, const struct
 {
     if (s->here == NULL) {
         TRY(exec_build(ctx, s->plan->root, &s->here));
+        wants_as(&s->op, s->here);
     }
     const struct plan_node *outer = ctx->span_node;
     struct storage_span outer_span = ctx->span;
@@ -117,6 +126,7 @@ static db_err open_whole(struct op_gather *g, struct exec_ctx *ctx)
 {
     if (g->whole == NULL) {
         TRY(exec_build(ctx, g->op.node->children[0], &g->whole));
+        wants_as(&g->op, g->whole);
     }
     g->whole_open = true;
     return op_open(g->whole, ctx);
@@ -171,6 +181,7 @@ static db_err gather_open(struct op *op, struct exec_ctx *ctx)
         return open_whole(g, ctx);
     }
     TRY(exec_build(ctx, op->node->u.gather->above, &g->above));
+    wants_as(op, g->above);
     ((struct op_fragment *)leaf_of(g->above))->scan = g->scan;
     return op_open(g->above, ctx);
 }

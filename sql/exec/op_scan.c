@@ -34,6 +34,8 @@ struct op_scan {
     bool repeats;
     struct key_set given;
     struct storage_kv *fresh;
+    struct some_rows some; /* of the chunk, while its rows are filtered */
+    uint32_t passed;
     uint64_t met, met_last; /* exec__scan_met; rows of the last chunk before they were filtered */
     struct kept_rows kept;
 };
@@ -74,6 +76,12 @@ static db_err find_ranges(struct op_scan *s, struct exec_ctx *ctx)
     return ERR_OK;
 }
 
+static db_err filter_rows(void *arg, struct exec_ctx *ctx, const struct chunk *rows)
+{
+    struct op_scan *s = arg;
+    return expr_filter(ctx, s->filters, spec_of(s)->filter_count, rows, s->sel, &s->passed);
+}
+
 static db_err scan_open(struct op *op, struct exec_ctx *ctx)
 {
     struct op_scan *s = (struct op_scan *)op;
@@ -92,6 +100,8 @@ static db_err scan_open(struct op *op, struct exec_ctx *ctx)
         if (s->sel == NULL) {
             return ERR_LIMIT;
         }
+        s->some = (struct some_rows){.eval = filter_rows, .arg = s};
+        s->some.one_by_one = op->some && exec__evaluated_once(s->filters, spec->filter_count);
     }
     return find_ranges(s, ctx);
 }
@@ -211,15 +221,45 @@ static db_err next_held(struct op_scan *s, struct exec_ctx *ctx, const struct st
     return ERR_OK;
 }
 
+/* Leaves of the next rows of the chunk those that pass. */
+static db_err filter_some(struct op_scan *s, struct exec_ctx *ctx)
+{
+    struct chunk piece;
+    TRY(exec__some_next(&s->some, ctx, &piece));
+    s->chunk.sel = s->sel;
+    s->chunk.count = s->passed;
+    return ERR_OK;
+}
+
 /* Leaves the chunk's rows that pass. */
 static db_err filter_chunk(struct op_scan *s, struct exec_ctx *ctx)
 {
     const struct scan_spec *spec = spec_of(s);
     s->met += s->met_last;
     s->met_last = s->chunk.count;
-    if (spec->filter_count != 0 && s->chunk.count != 0) {
-        TRY(expr_filter(ctx, s->filters, spec->filter_count, &s->chunk, s->sel, &s->chunk.count));
-        s->chunk.sel = s->sel;
+    if (spec->filter_count == 0 || s->chunk.count == 0) {
+        return ERR_OK;
+    }
+    if (s->op.some) {
+        exec__some_begin(&s->some, &s->chunk);
+        return filter_some(s, ctx);
+    }
+    TRY(filter_rows(s, ctx, &s->chunk));
+    s->chunk.count = s->passed;
+    s->chunk.sel = s->sel;
+    return ERR_OK;
+}
+
+/* What is left of the chunk that was given last; *ret NULL: nothing that passes. */
+static db_err next_left(struct op_scan *s, struct exec_ctx *ctx, struct chunk **ret)
+{
+    *ret = NULL;
+    while (*ret == NULL && exec__some_left(&s->some)) {
+        struct saved_arenas saved = exec__enter_arena(ctx, &s->eval);
+        db_err err = filter_some(s, ctx);
+        exec__leave_arena(ctx, saved);
+        TRY(err);
+        *ret = s->chunk.count != 0 ? &s->chunk : NULL;
     }
     return ERR_OK;
 }
@@ -250,8 +290,8 @@ static db_err next_kept(struct op_scan *s, struct exec_ctx *ctx, struct chunk **
 {
     for (;;) {
         uint32_t n = kept_rows_left(&s->kept);
-        *ret = NULL;
-        if (n == 0) {
+        TRY(next_left(s, ctx, ret));
+        if (*ret != NULL || n == 0) {
             return ERR_OK;
         }
         arena_reset(&s->eval);
@@ -277,6 +317,10 @@ static db_err scan_next(struct op *op, struct exec_ctx *ctx, struct chunk **ret)
         return next_kept(s, ctx, ret);
     }
     for (;;) {
+        TRY(next_left(s, ctx, ret));
+        if (*ret != NULL) {
+            return ERR_OK;
+        }
         if (s->scan == NULL) {
             if (s->at == s->range_count) {
                 if (s->kept.state == KEPT_ADDED) {
@@ -318,6 +362,7 @@ static db_err scan_rescan(struct op *op, struct exec_ctx *ctx)
 {
     struct op_scan *s = (struct op_scan *)op;
     close_current(s);
+    exec__some_begin(&s->some, &(struct chunk){0});
     s->at = 0;
     key_set_clear(&s->given);
     TRY(kept_rows_again(&s->kept, ctx, op->node));
@@ -356,8 +401,17 @@ struct op_point {
     struct slice *keys; /* of the ranges, sorted and each once */
     uint32_t key_count, at;
     uint16_t *sel;
-    bool opened, known; /* known: the keys are made */
+    uint32_t passed;
+    struct some_rows some; /* of the chunk, while its rows are filtered */
+    bool opened, known;    /* known: the keys are made */
 };
+
+static db_err point_rows(void *arg, struct exec_ctx *ctx, const struct chunk *rows)
+{
+    struct op_point *p = arg;
+    uint32_t count = p->op.node->u.scan.filter_count;
+    return expr_filter(ctx, p->filters, count, rows, p->sel, &p->passed);
+}
 
 static db_err point_open(struct op *op, struct exec_ctx *ctx)
 {
@@ -377,7 +431,10 @@ static db_err point_open(struct op *op, struct exec_ctx *ctx)
     *rows = *spec;
     rows->covering = false; /* the row itself is read in any case */
     TRY(exec__source_init(ctx, rows, &p->chunk, &p->source));
-    return exec__prepare_list(ctx, spec->filters, spec->filter_count, &p->filters);
+    TRY(exec__prepare_list(ctx, spec->filters, spec->filter_count, &p->filters));
+    p->some = (struct some_rows){.eval = point_rows, .arg = p};
+    p->some.one_by_one = op->some && exec__evaluated_once(p->filters, spec->filter_count);
+    return ERR_OK;
 }
 
 static int by_key(const void *a, const void *b)
@@ -469,22 +526,40 @@ static db_err point_fill(struct op_point *p, struct exec_ctx *ctx)
     return ERR_OK;
 }
 
-static db_err point_next(struct op *op, struct exec_ctx *ctx, struct chunk **ret)
+/* The rows of the next keys that pass, or of those that are left. */
+static db_err point_chunk(struct op_point *p, struct exec_ctx *ctx)
 {
-    struct op_point *p = (struct op_point *)op;
-    const struct scan_spec *spec = &op->node->u.scan;
-    if (!p->known) {
-        TRY(point_keys(p, ctx));
-    }
-    while (p->at < p->key_count) {
+    struct chunk piece;
+    bool left = exec__some_left(&p->some);
+    if (!left) {
         chunk_reset(&p->chunk);
         TRY(point_fill(p, ctx));
         TRY(exec__source_compute(ctx, &p->source, &p->chunk));
-        if (spec->filter_count != 0 && p->chunk.count != 0) {
-            TRY(expr_filter(ctx, p->filters, spec->filter_count, &p->chunk, p->sel,
-                            &p->chunk.count));
-            p->chunk.sel = p->sel;
+        if (p->op.node->u.scan.filter_count == 0 || p->chunk.count == 0) {
+            return ERR_OK;
         }
+    }
+    if (!left && p->op.some) {
+        exec__some_begin(&p->some, &p->chunk);
+    }
+    TRY(p->op.some ? exec__some_next(&p->some, ctx, &piece) : point_rows(p, ctx, &p->chunk));
+    p->chunk.sel = p->sel;
+    p->chunk.count = p->passed;
+    return ERR_OK;
+}
+
+static db_err point_next(struct op *op, struct exec_ctx *ctx, struct chunk **ret)
+{
+    struct op_point *p = (struct op_point *)op;
+    if (!p->known) {
+        TRY(point_keys(p, ctx));
+    }
+    while (p->at < p->key_count || exec__some_left(&p->some)) {
+        struct arena *own = op->some ? &p->batch : ctx->eval.arena;
+        struct saved_arenas saved = exec__enter_arena(ctx, own);
+        db_err err = point_chunk(p, ctx);
+        exec__leave_arena(ctx, saved);
+        TRY(err);
         if (p->chunk.count != 0) {
             *ret = &p->chunk;
             return ERR_OK;
@@ -497,7 +572,9 @@ static db_err point_next(struct op *op, struct exec_ctx *ctx, struct chunk **ret
 static db_err point_rescan(struct op *op, struct exec_ctx *ctx)
 {
     (void)ctx;
-    ((struct op_point *)op)->known = false;
+    struct op_point *p = (struct op_point *)op;
+    p->known = false;
+    exec__some_begin(&p->some, &(struct chunk){0});
     return ERR_OK;
 }
 

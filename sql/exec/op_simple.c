@@ -107,6 +107,8 @@ struct op_filter {
     bool never, opened;
     struct chunk chunk;
     uint16_t *sel;
+    uint32_t held;
+    struct some_rows some;
     struct arena arena; /* the child's chunk, and what is made of it */
 };
 
@@ -135,6 +137,12 @@ static db_err ask_once(struct op_filter *f, struct exec_ctx *ctx)
     return ERR_OK;
 }
 
+static db_err filter_rows(void *arg, struct exec_ctx *ctx, const struct chunk *in)
+{
+    struct op_filter *f = arg;
+    return expr_filter(ctx, f->conds, f->count, in, f->sel, &f->held);
+}
+
 static db_err filter_open(struct op *op, struct exec_ctx *ctx)
 {
     struct op_filter *f = (struct op_filter *)op;
@@ -142,22 +150,33 @@ static db_err filter_open(struct op *op, struct exec_ctx *ctx)
     f->opened = true;
     TRY(exec__prepare_list(ctx, op->node->u.filter.conjuncts, op->node->u.filter.count, &f->conds));
     TRY(ask_once(f, ctx));
+    f->some = (struct some_rows){.eval = filter_rows, .arg = f};
+    f->some.one_by_one = op->some && exec__evaluated_once(f->conds, f->count);
     f->sel = new_selection(ctx);
     return f->sel == NULL ? ERR_LIMIT : f->never ? ERR_OK : open_child(op, ctx);
 }
 
+/* A chunk of the child, or what is left of the one before. */
 static db_err filter_chunk(struct op_filter *f, struct exec_ctx *ctx, struct chunk **ret)
 {
     struct chunk *in = NULL;
-    TRY(f->never ? ERR_OK : op_child_next(&f->op, ctx, 0, &in));
-    *ret = in;
-    if (in == NULL || f->count == 0) {
-        return ERR_OK;
+    if (!exec__some_left(&f->some)) {
+        arena_reset(&f->arena);
+        TRY(f->never ? ERR_OK : op_child_next(&f->op, ctx, 0, &in));
+        *ret = in;
+        if (in == NULL || f->count == 0) {
+            return ERR_OK;
+        }
+        f->chunk = *in;
+        if (f->op.some) {
+            exec__some_begin(&f->some, in);
+        }
     }
-    f->chunk = *in;
-    f->chunk.sel = f->sel;
     *ret = &f->chunk;
-    return expr_filter(ctx, f->conds, f->count, in, f->sel, &f->chunk.count);
+    TRY(f->op.some ? exec__some_next(&f->some, ctx, &f->chunk) : filter_rows(f, ctx, in));
+    f->chunk.sel = f->sel;
+    f->chunk.count = f->held;
+    return ERR_OK;
 }
 
 /* Chunks of which nothing is left may be many. */
@@ -165,7 +184,6 @@ static db_err filter_next(struct op *op, struct exec_ctx *ctx, struct chunk **re
 {
     struct op_filter *f = (struct op_filter *)op;
     do {
-        arena_reset(&f->arena);
         struct saved_arenas saved = exec__enter_arena(ctx, &f->arena);
         db_err err = filter_chunk(f, ctx, ret);
         exec__leave_arena(ctx, saved);
@@ -191,7 +209,9 @@ static db_err rescan_child(struct op *op, struct exec_ctx *ctx)
 
 static db_err filter_rescan(struct op *op, struct exec_ctx *ctx)
 {
-    return ((struct op_filter *)op)->never ? ERR_OK : op_rescan(op->children[0], ctx);
+    struct op_filter *f = (struct op_filter *)op;
+    exec__some_begin(&f->some, &(struct chunk){0});
+    return f->never ? ERR_OK : op_rescan(op->children[0], ctx);
 }
 
 static const struct op_ops g_filter = {"filter", filter_open, filter_next, filter_rescan,
@@ -208,41 +228,13 @@ struct op_project {
     struct vector *rows; /* by_row: the output */
     struct vector **vectors;
     struct eval_list list; /* else */
+    struct some_rows some;
+    struct arena arena; /* op.some: the child's chunk, and what is made of it */
+    bool opened;
 };
 
-static db_err project_open(struct op *op, struct exec_ctx *ctx)
-{
-    struct op_project *p = (struct op_project *)op;
-    TRY(exec__prepare_list(ctx, op->node->u.project.exprs, op->node->column_count, &p->exprs));
-    p->chunk.columns = ARENA_ARRAY(ctx->arena, struct vector, op->node->column_count + 1);
-    p->chunk.column_count = op->node->column_count;
-    for (uint32_t i = 0; i < op->node->column_count && !p->by_row; i++) {
-        p->by_row = bexpr_assigns(op->node->u.project.exprs[i]);
-    }
-    uint32_t count = op->node->column_count;
-    p->list = (struct eval_list){.states = p->exprs, .count = count};
-    p->list.results = ARENA_ARRAY(ctx->arena, struct vector **, count + 1);
-    p->vectors = ARENA_ARRAY(ctx->arena, struct vector *, count + 1);
-    if (p->list.results == NULL || p->vectors == NULL) {
-        return ERR_LIMIT;
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        p->list.results[i] = &p->vectors[i];
-    }
-    if (p->by_row) {
-        p->rows = ARENA_ARRAY(ctx->arena, struct vector, op->node->column_count + 1);
-        if (p->rows == NULL) {
-            return ERR_LIMIT;
-        }
-        for (uint32_t i = 0; i < op->node->column_count; i++) {
-            TRY(vector_init(&p->rows[i], &op->node->u.project.exprs[i]->type, ctx->arena));
-        }
-    }
-    return p->chunk.columns == NULL ? ERR_LIMIT : open_child(op, ctx);
-}
-
 /* MYSQL: SELECT @n := @n + 1, @n: a row after the other, the columns from left to right. */
-static db_err project_rows(struct op_project *p, struct exec_ctx *ctx, const struct chunk *in)
+static db_err assign_rows(struct op_project *p, struct exec_ctx *ctx, const struct chunk *in)
 {
     for (uint32_t i = 0; i < p->chunk.column_count; i++) {
         vector_reset(&p->rows[i]);
@@ -261,16 +253,84 @@ static db_err project_rows(struct op_project *p, struct exec_ctx *ctx, const str
     return ERR_OK;
 }
 
+static db_err project_rows(void *arg, struct exec_ctx *ctx, const struct chunk *in)
+{
+    struct op_project *p = arg;
+    return p->by_row ? assign_rows(p, ctx, in) : exec__eval_list(&p->list, ctx, in);
+}
+
+static db_err project_open(struct op *op, struct exec_ctx *ctx)
+{
+    struct op_project *p = (struct op_project *)op;
+    arena_init(&p->arena, NULL, ctx->mem, 0);
+    p->opened = true;
+    TRY(exec__prepare_list(ctx, op->node->u.project.exprs, op->node->column_count, &p->exprs));
+    p->chunk.columns = ARENA_ARRAY(ctx->arena, struct vector, op->node->column_count + 1);
+    p->chunk.column_count = op->node->column_count;
+    for (uint32_t i = 0; i < op->node->column_count && !p->by_row; i++) {
+        p->by_row = bexpr_assigns(op->node->u.project.exprs[i]);
+    }
+    uint32_t count = op->node->column_count;
+    p->list = (struct eval_list){.states = p->exprs, .count = count};
+    p->list.results = ARENA_ARRAY(ctx->arena, struct vector **, count + 1);
+    p->vectors = ARENA_ARRAY(ctx->arena, struct vector *, count + 1);
+    if (p->list.results == NULL || p->vectors == NULL) {
+        return ERR_LIMIT;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        p->list.results[i] = &p->vectors[i];
+    }
+    p->some = (struct some_rows){.eval = project_rows, .arg = p};
+    p->some.one_by_one = p->by_row || (op->some && exec__evaluated_once(p->exprs, count));
+    if (p->by_row) {
+        p->rows = ARENA_ARRAY(ctx->arena, struct vector, op->node->column_count + 1);
+        if (p->rows == NULL) {
+            return ERR_LIMIT;
+        }
+        for (uint32_t i = 0; i < op->node->column_count; i++) {
+            TRY(vector_init(&p->rows[i], &op->node->u.project.exprs[i]->type, ctx->arena));
+        }
+    }
+    return p->chunk.columns == NULL ? ERR_LIMIT : open_child(op, ctx);
+}
+
+/* The next rows of the child's chunk, or of one that it gives now; none: *ret_rows is empty. */
+static db_err project_some(struct op_project *p, struct exec_ctx *ctx, struct chunk *ret_rows)
+{
+    if (!exec__some_left(&p->some)) {
+        struct chunk *in;
+        arena_reset(&p->arena);
+        do {
+            TRY(op_child_next(&p->op, ctx, 0, &in));
+        } while (in != NULL && in->count == 0);
+        if (in == NULL) {
+            return ERR_OK;
+        }
+        exec__some_begin(&p->some, in);
+    }
+    return exec__some_next(&p->some, ctx, ret_rows);
+}
+
 static db_err project_next(struct op *op, struct exec_ctx *ctx, struct chunk **ret)
 {
     struct op_project *p = (struct op_project *)op;
-    struct chunk *in;
-    TRY(op_child_next(op, ctx, 0, &in));
-    if (in == NULL) {
-        *ret = NULL;
-        return ERR_OK;
+    struct chunk rows = {0};
+    struct chunk *in = &rows;
+    *ret = NULL;
+    if (op->some) {
+        struct saved_arenas saved = exec__enter_arena(ctx, &p->arena);
+        db_err err = project_some(p, ctx, &rows);
+        exec__leave_arena(ctx, saved);
+        if (err != ERR_OK || rows.count == 0) {
+            return err;
+        }
+    } else {
+        TRY(op_child_next(op, ctx, 0, &in));
+        if (in == NULL) {
+            return ERR_OK;
+        }
+        TRY(project_rows(p, ctx, in));
     }
-    TRY(p->by_row ? project_rows(p, ctx, in) : exec__eval_list(&p->list, ctx, in));
     for (uint32_t i = 0; i < p->chunk.column_count; i++) {
         vector_ref(&p->chunk.columns[i], p->by_row ? &p->rows[i] : p->vectors[i]);
         p->chunk.columns[i].type = op->node->types[i];
@@ -281,8 +341,24 @@ static db_err project_next(struct op *op, struct exec_ctx *ctx, struct chunk **r
     return ERR_OK;
 }
 
-static const struct op_ops g_project = {"project", project_open, project_next, rescan_child,
-                                        close_nothing};
+static db_err project_rescan(struct op *op, struct exec_ctx *ctx)
+{
+    exec__some_begin(&((struct op_project *)op)->some, &(struct chunk){0});
+    return rescan_child(op, ctx);
+}
+
+static void project_close(struct op *op, struct exec_ctx *ctx)
+{
+    (void)ctx;
+    struct op_project *p = (struct op_project *)op;
+    if (p->opened) {
+        arena_fini(&p->arena);
+        p->opened = false;
+    }
+}
+
+static const struct op_ops g_project = {"project", project_open, project_next, project_rescan,
+                                        project_close};
 const struct op_kind op_project_kind = {sizeof(struct op_project), &g_project};
 
 /* ---- limit ---- */

@@ -144,12 +144,16 @@ static db_err collect(struct exec_ctx *ctx, const struct bexpr *e, struct subque
     }
 }
 
-static db_err start(struct exec_ctx *ctx, const struct bsubquery *sub, struct subquery_state *st)
+static db_err start(struct exec_ctx *ctx, const struct bexpr *e, struct subquery_state *st)
 {
+    const struct bsubquery *sub = e->u.subquery.sub;
     if (st->root != NULL) {
         return op_rescan(st->root, ctx);
     }
     TRY(exec_build(ctx, sub->plan->root, &st->root));
+    if (e->kind == BEXPR_SUBQUERY_EXISTS) {
+        exec_wants_some(st->root);
+    }
     return op_open(st->root, ctx);
 }
 
@@ -177,7 +181,7 @@ static db_err run(struct exec_ctx *ctx, const struct bexpr *e, struct subquery_s
     st->values = NULL;
     st->count = st->cap = 0;
     st->has_rows = st->has_null = false;
-    db_err err = start(ctx, sub, st);
+    db_err err = start(ctx, e, st);
     if (err == ERR_OK) {
         err = collect(ctx, e, st);
     }
