@@ -334,12 +334,113 @@ static void test_new_leader_looks(void **state UNUSED)
     t_run(3, new_leader_looks_at_memory);
 }
 
+/* ---- what placement is told of a range's load ---- */
+
+/* As node/meta's reporter: the load is read a moment after the change was told. */
+struct told {
+    struct tcluster *c;
+    range_id_t range;
+    _Atomic bool changed;
+    _Atomic bool stop;
+    uint32_t load; /* as last told of node 1 */
+    uint32_t now;
+    bool leads;
+    struct waiter ended;
+};
+
+static struct told g_told;
+
+static void note_change(void *ctx, const struct range_desc *desc)
+{
+    if (((struct tnode *)ctx)->id == 1 && desc->id == g_told.range) {
+        atomic_store(&g_told.changed, true);
+    }
+}
+
+static db_err read_load(void *arg, const struct range_desc *desc, bool serving)
+{
+    struct told *t = arg;
+    if (desc->id == t->range) {
+        t->now = desc->load;
+        t->leads = serving;
+    }
+    return ERR_OK;
+}
+
+/* Makes the same load all the time, whoever leads. */
+static void steady_load(void *arg)
+{
+    struct told *t = arg;
+    char kb[32];
+    struct slice key = key_of(kb, 1);
+    while (!atomic_load(&t->stop)) {
+        struct eval_range *er;
+        bool changed = atomic_exchange(&t->changed, false);
+        CHECK_OK(range_store_each(t->c->nodes[1].rs, read_load, t));
+        t->load = changed && t->leads ? t->now : t->load;
+        CHECK_OK(range_store_find(t->c->nodes[1].rs, t->range, &er));
+        er->ops->note_load(er, key, 1000);
+        range_store_done(er);
+        CHECK_OK(fiber_sleep(10 * NS_PER_MS));
+    }
+    wait_signal(&t->ended, 0);
+}
+
+static void wait_told(const char *what)
+{
+    uint64_t until = clock_mono_ns() + 20 * NS_PER_S;
+    while (!g_told.leads || g_told.load == 0 || g_told.load / 4 > g_told.now ||
+           g_told.now / 4 > g_told.load) {
+        if (clock_mono_ns() > until) {
+            fprintf(stderr, "  %s: %u was told, it is %u\n", what, g_told.load, g_told.now);
+            T_FAIL("the load is told");
+        }
+        CHECK_OK(fiber_sleep(10 * NS_PER_MS));
+    }
+}
+
+static void move_to(struct tcluster *c, node_id_t from, node_id_t to)
+{
+    struct diag diag;
+    diag_reset(&diag);
+    CHECK_OK(range_store_transfer_lease(c->nodes[from].rs, 2, to, LEASE_WITH_LOCKS, &diag));
+    CHECK(t_wait_leader(c, 2, 5 * NS_PER_S) == to);
+}
+
+/* A lease that comes back finds the load that it had: what was told of an earlier one says nothing
+ * of this one, of which only was told that it begins. */
+static void load_told_anew(struct tcluster *c)
+{
+    three_members(c);
+    g_told = (struct told){.c = c, .range = 2};
+    wait_init(&g_told.ended);
+    c->nodes[1].hooks.changed = note_change;
+    CHECK_OK(fiber_spawn(loop_group_get(c->loops, 0), steady_load, &g_told));
+    wait_told("the first lease");
+    move_to(c, 1, 2);
+    for (int i = 0; i < 3000 && g_told.now != 0; i++) {
+        CHECK_OK(fiber_sleep(10 * NS_PER_MS));
+    }
+    CHECK(g_told.now == 0);
+    move_to(c, 2, 1);
+    wait_told("the second lease");
+    atomic_store(&g_told.stop, true);
+    wait_block_uncancelable(&g_told.ended);
+    t_stop_all(c);
+}
+
+static void test_load_told(void **state UNUSED)
+{
+    t_run(3, load_told_anew);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_handed_over), cmocka_unit_test(test_too_many),
         cmocka_unit_test(test_given_up),    cmocka_unit_test(test_split),
         cmocka_unit_test(test_owner_dies),  cmocka_unit_test(test_new_leader_looks),
+        cmocka_unit_test(test_load_told),
     };
     return tests_run_apart(tests, ARRAY_COUNT(tests), argc, argv);
 }

@@ -223,14 +223,19 @@ static void measure(struct replica *r, uint64_t now)
     r->load_seen_ns = now;
 }
 
-static void tell(struct replica *r)
+/* before: the rate of the last look, which went with the news of a lease that has begun since. */
+static void tell(struct replica *r, uint32_t before)
 {
     const struct range_hooks *h = r->rs->opts.hooks;
     uint32_t rate = atomic_load(&r->load_rate);
     uint32_t least = r->rs->opts.split_load / TOLD_PART;
     uint32_t now = rate < (least < TOLD_MIN ? least : TOLD_MIN) ? 0 : rate;
-    if (h == NULL || atomic_load(&r->lease_term) == 0 ||
-        (now / 2 <= r->load_told && r->load_told / 2 <= now)) {
+    uint64_t term = atomic_load(&r->lease_term);
+    if (term != r->load_told_term) {
+        r->load_told_term = term;
+        r->load_told = before;
+    }
+    if (h == NULL || term == 0 || (now / 2 <= r->load_told && r->load_told / 2 <= now)) {
         return;
     }
     r->load_told = now;
@@ -246,8 +251,9 @@ void load_look(struct replica *r, uint64_t now)
         atomic_store(&r->load_rate, 0);
         return;
     }
+    uint32_t before = atomic_load(&r->load_rate);
     measure(r, now);
-    tell(r);
+    tell(r, before);
     if (limit == 0 || r->id == RANGE_ID_META) {
         return;
     }

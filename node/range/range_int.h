@@ -208,9 +208,10 @@ struct replica {
     struct load_sample *_Atomic load_sample; /* stays once it is there */
     _Atomic uint32_t load_rate;              /* units per second, of late */
     uint64_t load_seen, load_seen_ns;        /* upkeep's, as are these */
-    uint32_t load_told;
-    unsigned load_rounds;  /* over the limit, in a row */
-    uint64_t load_rest_ns; /* no split by load before that */
+    uint32_t load_told;                      /* to the index of ranges, ... */
+    uint64_t load_told_term;                 /* ... in this term of the lease */
+    unsigned load_rounds;                    /* over the limit, in a row */
+    uint64_t load_rest_ns;                   /* no split by load before that */
 
     /* Ownership; see inbox.c. */
     struct inbox_msg *_Atomic inbox; /* newest first */
