@@ -388,6 +388,55 @@ static void damage_met_by_a_read(void **state)
     disk_sim_free(f.disk);
 }
 
+/* What follows the last record of a killed process looks like the headers of long records, one
+ * after another: a start that took the checksum of each would read half the segment for each. */
+static void numbers_like_headers(void **state)
+{
+    enum { LARGE = 4 << 20, FAKES = 2000, RECORDS_MAX = 1000 };
+    static uint64_t offs[RECORDS_MAX];
+    struct fixture f = {0};
+    struct raft_log *log = NULL;
+    struct disk_file *file = NULL;
+    struct disk_sim_stats before, after;
+    struct diag diag;
+    struct rand r;
+    char path[DISK_PATH_MAX];
+    (void)state;
+    assert_int_equal(disk_sim_new(0, &f.disk), ERR_OK);
+    assert_int_equal(disk_mkdir(f.disk, "/log"), ERR_OK);
+    const struct raft_log_opts opts = {
+        .disk = f.disk, .segment_size = LARGE, .log_id = 5, .manual = true, .cache_size = 1};
+    assert_int_equal(raft_log_open("/log", &opts, &diag, &log), ERR_OK);
+    rand_seed(&r, 7);
+    write_some(&f, log, &r, 10);
+    disk_sim_kill_process(f.disk);
+    raft_log_close(log);
+    size_t n = record_offsets(&f, 1, offs, RECORDS_MAX);
+    assert_in_range(n, 1, RECORDS_MAX - 1);
+    seg_path(1, path);
+    assert_int_equal(disk_open(f.disk, path, DISK_READ | DISK_WRITE, &file), ERR_OK);
+    struct log_rec_header h;
+    size_t got = 0;
+    assert_int_equal(disk_pread(file, &h, sizeof(h), offs[n - 1], &got), ERR_OK);
+    uint64_t off = offs[n - 1] + h.size;
+    for (unsigned i = 0; i < FAKES; i++, off += sizeof(h)) {
+        const struct log_rec_header fake = {.crc = 1,
+                                            .size = (uint32_t)((LARGE - off) / 2 + sizeof(h)) & ~7u,
+                                            .seq = 1000,
+                                            .group = 5,
+                                            .unsynced = 1,
+                                            .count = 1,
+                                            .type = LOG_REC_APPEND};
+        assert_int_equal(disk_pwrite(file, &fake, sizeof(fake), off), ERR_OK);
+    }
+    disk_close(file);
+    disk_sim_get_stats(f.disk, &before);
+    expect_whole(&f);
+    disk_sim_get_stats(f.disk, &after);
+    assert_in_range(after.bytes_read - before.bytes_read, 1, 16 * LARGE);
+    disk_sim_free(f.disk);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -403,6 +452,7 @@ int main(void)
         cmocka_unit_test(another_logs_segment_is_refused),
         cmocka_unit_test(all_headers_damaged),
         cmocka_unit_test(damage_met_by_a_read),
+        cmocka_unit_test(numbers_like_headers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
