@@ -56,7 +56,7 @@ class Member(Node):
     def rpc_address(self):
         return "127.0.0.1:%d" % self.ports[1]
 
-    def start(self, timeout=60):
+    def start(self, timeout=180):
         self.paused = False
         super().start(timeout)
 

@@ -32,7 +32,7 @@ class Node:
     def addresses(self):
         return ["--mysql", "127.0.0.1:0", "--rpc", "127.0.0.1:0", "--admin", "127.0.0.1:0"]
 
-    def start(self, timeout=60):
+    def start(self, timeout=180):
         command = [self.binary, "start", "--data", self.data] + self.addresses() + self.options
         began = time.monotonic()
         with open(self.log_path, "ab") as log:
