@@ -134,8 +134,12 @@ static db_err to_temporal(struct cast_ctx *ctx, const struct sql_type *from, con
         is_null = !timestamp_from_local(ctx->tz, t, &utc, &gap);
         t = is_null ? 0 : utc;
     }
+    bool of_date = v->phys == PHYS_TIME && v->type != TYPE_TIME;
     if (is_null && (to->wire & TYPE_W_LOW_DATE) != 0) {
         t = TEMPORAL_LOWEST;
+    } else if (is_null && of_date && (to->wire & TYPE_W_ZERO_STORED) != 0) {
+        t = 0;
+        TRY(cast__tell_zero(ctx, from, v, to->decimals));
     } else if (is_null) {
         value_set_null(ret, to);
         return ERR_OK;
@@ -519,7 +523,8 @@ static bool cast_fast(const struct cast_ctx *ctx, const struct vector *src, cons
             vec_set_double(dst, row,
                            vec_is_null(src, row) ? 0 : decimal_to_double(vec_decimal(src, row)));
         }
-    } else if (from->id == TYPE_DATE && to->id == TYPE_DATETIME) {
+    } else if (from->id == TYPE_DATE && to->id == TYPE_DATETIME &&
+               (to->wire & TYPE_W_ZERO_STORED) == 0) {
         dates_to_datetimes(ctx, src, sel, count, dst);
     } else if (plain_int && to->id == TYPE_DECIMAL && to->decimals == 0 &&
                to->length >= type_int_digits(from) &&

@@ -34,6 +34,9 @@ struct temporal_result {
 MUST_USE db_err cast__to_datetime(struct cast_ctx *ctx, const struct sql_type *from,
                                   const struct value *v, unsigned decimals, unsigned flags,
                                   struct temporal_result *ret);
+/* Tells that a date is stored as zero. */
+MUST_USE db_err cast__tell_zero(struct cast_ctx *ctx, const struct sql_type *from,
+                                const struct value *v, unsigned decimals);
 /* value_to_datetime with the messages of a DATE when for_date. */
 MUST_USE db_err cast__datetime(struct cast_ctx *ctx, const struct sql_type *from,
                                const struct value *v, unsigned decimals, bool for_date,

@@ -199,6 +199,21 @@ static db_err shown_text(struct cast_ctx *ctx, const struct sql_type *from, cons
     return ERR_OK;
 }
 
+db_err cast__tell_zero(struct cast_ctx *ctx, const struct sql_type *from, const struct value *v,
+                       unsigned decimals)
+{
+    char shown[MESSAGE_VALUE_MAX];
+    char where[256] = "";
+    struct sql_type t = from->id == TYPE_DATE ? *from : type_temporal(from->id, decimals);
+    TRY(shown_text(ctx, &t, v, shown));
+    if (ctx->expr != NULL) {
+        snprintf(where, sizeof(where), " for column '%s' at row %llu", ctx->expr,
+                 (unsigned long long)ctx->row);
+    }
+    cast_warn(ctx, CAST_WARNING, 1292, "Incorrect", "datetime", shown, where);
+    return ERR_OK;
+}
+
 /* Of constant text that is compared with a date, or with a column of dates. */
 static void warn_compared(struct cast_ctx *ctx, bool for_date, const char *shown)
 {

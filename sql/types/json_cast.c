@@ -520,6 +520,28 @@ static db_err coerce_natural(struct cast_ctx *ctx, const struct json_view *v,
     return ERR_OK;
 }
 
+/* Text as it is stored: what is too long by spaces only is cut. */
+static db_err coerce_stored_text(struct cast_ctx *ctx, const struct json_view *v,
+                                 const struct sql_type *to, struct value *ret, bool *ret_fits)
+{
+    const struct store_target target = {.column = "", .row = 1};
+    struct sql_type any = type_char(TYPE_LONGTEXT, UINT32_MAX, to->collation);
+    struct diag scratch;
+    struct cast_ctx strict = *ctx;
+    struct value text;
+    TRY(coerce_text(ctx, v, &any, &text, ret_fits));
+    if (!*ret_fits) {
+        return ERR_OK;
+    }
+    diag_reset(&scratch);
+    strict.strict = true;
+    strict.warn = NULL;
+    strict.diag = &scratch;
+    db_err err = type_store(&strict, to, &target, &any, &text, ret);
+    *ret_fits = err == ERR_OK;
+    return err == ERR_SQL ? ERR_OK : err;
+}
+
 /* MYSQL: in a column only the bits of a decimal number as an integer count, not its sign. */
 static void coerce_decimal(struct cast_ctx *ctx, const struct json_view *v,
                            const struct sql_type *to, struct value *ret, bool *ret_fits)
@@ -546,9 +568,8 @@ db_err json_coerce_column(struct cast_ctx *ctx, const struct json_view *v,
         (type_is_string(to) && v->type == JSON_OPAQUE)) {
         return coerce_natural(ctx, v, to, ret, ret_fits);
     }
-    TRY(json_coerce(ctx, v, to, ret, ret_fits));
-    if (*ret_fits && to->id == TYPE_BINARY && !ret->is_null && ret->str.len < to->length) {
-        return value_cast(ctx, to, ret, to, ret);
+    if (type_is_string(to) && v->type != JSON_NULL) {
+        return coerce_stored_text(ctx, v, to, ret, ret_fits);
     }
-    return ERR_OK;
+    return json_coerce(ctx, v, to, ret, ret_fits);
 }

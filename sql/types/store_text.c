@@ -6,9 +6,43 @@
 
 #include "base/assert.h"
 
-static bool only_spaces(struct slice s)
+/* MYSQL: the character sets of one byte whose tables take U+00A0 for a space. */
+static bool has_other_space(const struct charset *cs)
 {
-    return charset_trim_space(s).len == 0;
+    static const char *const names[] = {"armscii8", "cp1250", "cp852",  "cp866",   "dec8",
+                                        "geostd8",  "greek",  "hebrew", "keybcs2", "latin1",
+                                        "latin2",   "latin5", "latin7"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(cs->name, names[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* MYSQL: tabs and ends of lines are spaces, too, but in characters of two and more bytes. It looks
+ * at the bytes of the value as if they were of the column's character set. */
+static bool only_spaces(const struct store *s, struct slice rest)
+{
+    enum { NO_BREAK_SPACE = 0xa0 };
+    const struct charset *cs = collation_by_id(s->to->collation)->cs;
+    const struct collation *from = collation_by_id(s->v->collation);
+    bool text = s->v->phys == PHYS_STR && from != NULL && from->id != COLL_BINARY;
+    bool same = text && from->cs == cs;
+    bool no_break = same && has_other_space(cs);
+    if (text && !same && (cs->minlen > 1 || from->cs->minlen > 1)) {
+        return false;
+    }
+    while (rest.len != 0) {
+        uint32_t cp = 0;
+        unsigned n = charset_decode(cs, rest.ptr, rest.ptr + rest.len, &cp);
+        bool ascii = cp == ' ' || (cs->minlen == 1 && cp >= '\t' && cp <= '\r');
+        if (n == 0 || !(ascii || (no_break && cp == NO_BREAK_SPACE))) {
+            return false;
+        }
+        rest = slice_from(rest, n);
+    }
+    return true;
 }
 
 /* The bytes from the first one that `to` cannot hold: up to six, hex but for printable ASCII, then
@@ -141,7 +175,7 @@ static db_err cut(const struct store *s, struct slice text, struct slice fit, st
     ret->str = fit;
     struct slice rest = slice_from(text, fit.len);
     bool is_text = s->to->collation != COLL_BINARY;
-    if (is_text && only_spaces(rest)) {
+    if (is_text && !is_copied(s) && only_spaces(s, rest)) {
         if (s->to->id != TYPE_CHAR) {
             store__note_truncated(s);
         }

@@ -99,6 +99,8 @@ enum {
     TYPE_W_VARYING = 4096,   /* a BINARY that is announced as VARBINARY: of CAST */
     TYPE_W_COMPARED = 32768, /* of a cast's target: of constant text beside a date; messages name
                                the   column that it is compared with */
+    TYPE_W_ZERO_STORED = 4,  /* of a cast's target: a date that sql_mode refuses is 0000-00-00 when
+                                it comes of a date, as where it is stored */
     TYPE_W_LONG_PRECISION = 4, /* a DECIMAL whose digits were cut to 65: its length counts 66 */
 };
 
