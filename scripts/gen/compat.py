@@ -127,7 +127,8 @@ know).
   text of no certain collation is not refused in ORDER BY of a window's RANK() and in a subquery after ANY and ALL. A parameter's type is its
   value's, not what the place where it stands suggests: INSERT and UPDATE answer 1366 for text that the column's character set does not
   have (MySQL: 3988); an integer with a time of day loses it beside a DATE, and one that is no date is below every DATE; text that is no
-  date is told of once. PREPARE computes no constant of a condition: EXECUTE tells of what is wrong with it.
+  date is told of once; a quotient with a parameter keeps the digits of its place where MySQL prepares the statement again because of
+  another parameter's value. PREPARE computes no constant of a condition: EXECUTE tells of what is wrong with it.
 - Which of several errors of a query is told: the select list's before those of WHERE and ON, as in MySQL; GROUP BY, HAVING and windows are
   not in its order, nor is text that a character set does not have (3854) when it stands as a literal in WHERE or in a subquery for `IN`, ANY or ALL (MySQL leaves it where `<` asks for an extreme of no rows).
   ONLY_FULL_GROUP_BY takes an outer join whose NULLs a condition refuses for an inner one, as MySQL does; not where EXISTS is that condition. Whether a value that is out of range (1690), or
@@ -166,6 +167,7 @@ know).
   an UPDATE of several tables that writes to one while it reads it, and compares what it has just written (a generated column);
   `VALUES ROW(...) ORDER BY`, which orders nothing; NULL that GROUP_CONCAT's ORDER BY takes for 0 or ''; `SHA2(LEAST(x, y), n)`, which takes the least of the bytes;
   MIN and MAX of text that CAST or CONVERT puts into another character set, of groups in a temporary table, converted twice;
+  bytes of `GREATEST`, `LEAST` and `CONCAT_WS` that `CONVERT(... USING ...)` takes for text of its own character set;
   numbers with more digits than their DECIMAL, which a temporary table cuts;
   `WEIGHT_STRING(x AS CHAR(n))` of long text, which is empty in a temporary table; a constant that NULLIF gives as the type of the column beside it; the bytes of text that `LPAD`, `RPAD`,
   `REPLACE` or `INSERT` put into a number, which it takes for latin1; constants that a row keeps when `<=>` compares with a query of no rows; a text of `MAKE_SET` cut short in a

@@ -1,6 +1,7 @@
 """What may differ from the reference: errors that are open, and known differences (docs/compat/README.md), each of which is told by a
 question that only it answers so. All are counted."""
 import collections
+import decimal
 import re
 import time
 
@@ -195,12 +196,18 @@ def last_values(sql):
 
 
 def by_value(server, oracle, sql, ordered, folded):
-    """A parameter has its value's type: with the value in its place all answers are the one of the server."""
+    """A parameter has its value's type: with the value in its place all answers are the one of the server. Or they are that of the reference, and a
+    quotient has more digits with the parameter: the reference prepares the statement again, for what each parameter is, when the value of one of
+    them is not of the type of its place."""
     text = literal_form(sql)
     if text is None:
         return False
-    return equal_rows(loosely(server, sql, ordered, folded), loosely(server, text, ordered, folded),
-                      loosely(oracle, text, ordered, folded))
+    ours, theirs = (loosely(s, text, ordered, folded) for s in (server, oracle))
+    if equal_rows(ours, theirs, loosely(server, sql, ordered, folded)):
+        return True
+    few_digits = lambda v: round(v, 3) if isinstance(v, decimal.Decimal) else v
+    return (" / " in text and equal_rows(ours, theirs, loosely(oracle, sql, ordered, folded))
+            and equal_rows(*(s.ask(sql, ordered, folded, loose=True, fix=few_digits) for s in (server, oracle))))
 
 
 def loosely(server, sql, ordered, folded):
@@ -487,6 +494,34 @@ def cut_text(server, oracle, sql, ordered, folded):
     text = sql if isinstance(sql, str) else literal_form(sql)
     with_views = views_of(oracle, text or "", widened)
     changed = VIEW.sub(lambda m: with_views.get(m.group(0), m.group(0)), widened(text or ""))
+    equal = changed != (text or "") and equal_rows(loosely(server, sql, ordered, folded), loosely(oracle, changed, ordered, folded))
+    for v in with_views.values():
+        oracle.change("DROP VIEW " + v)
+    return equal
+
+
+TO_CHARSET = re.compile(r"\bCONVERT\(", re.IGNORECASE)
+CHOSEN_TEXT = re.compile(r"\b(?:GREATEST|LEAST|CONCAT_WS)\(", re.IGNORECASE)
+
+
+def chosen_cast(text):
+    """GREATEST, LEAST and CONCAT_WS within CONVERT ... USING in a CAST."""
+    spans = [(m.end(), reach(text, m.end())) for m in TO_CHARSET.finditer(text)]
+    out, at = "", 0
+    for found in CHOSEN_TEXT.finditer(text):
+        if found.start() >= at and any(a <= found.start() < b for a, b in spans):
+            end = reach(text, found.end()) + 1
+            out += "%sCAST(%s AS CHAR)" % (text[at:found.start()], text[found.start():end])
+            at = end
+    return out + text[at:]
+
+
+def converted_bytes(server, oracle, sql, ordered, folded):
+    """GREATEST, LEAST and CONCAT_WS take what CONVERT asks for for the character set of the bytes that they give: the reference answers as the server
+    does when a CAST says what they are, in views, too."""
+    text = sql if isinstance(sql, str) else literal_form(sql)
+    with_views = views_of(oracle, text or "", chosen_cast)
+    changed = VIEW.sub(lambda m: with_views.get(m.group(0), m.group(0)), chosen_cast(text or ""))
     equal = changed != (text or "") and equal_rows(loosely(server, sql, ordered, folded), loosely(oracle, changed, ordered, folded))
     for v in with_views.values():
         oracle.change("DROP VIEW " + v)
@@ -815,7 +850,7 @@ def json_blobs(server, oracle, sql, ordered, folded):
 
 
 EXPLANATIONS = (by_value, json_blobs, json_numbers, time_decimals, of_itself, of_views, as_written, of_distinct, set_of_sets, same_casts, constant_times, in_sets, null_in_order,
-                cut_text, cut_weights, wide_decimals, own_decimals, true_of_none, converted_twice, numbers_in_text, row_of_none, padded_text, of_nullif, cast_sums, null_in_rows, in_signs, case_signs, of_equals, of_hash, bytes_of_variables, zero_date_is_null, of_extremes)
+                cut_text, cut_weights, wide_decimals, own_decimals, true_of_none, converted_twice, converted_bytes, numbers_in_text, row_of_none, padded_text, of_nullif, cast_sums, null_in_rows, in_signs, case_signs, of_equals, of_hash, bytes_of_variables, zero_date_is_null, of_extremes)
 
 
 def is_known(server, oracle, sql, ordered, folded, got, wanted):
