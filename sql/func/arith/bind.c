@@ -47,9 +47,11 @@ static unsigned scale_of(const struct sql_type *t)
     return t->id == TYPE_DECIMAL || type_is_temporal(t) ? t->decimals : 0u;
 }
 
+/* The number of an ENUM or SET has a sign, though what is stored has none. */
 static bool is_unsigned(const struct sql_type *t)
 {
-    return type_is_unsigned(t) || t->id == TYPE_BIT || t->id == TYPE_YEAR ||
+    bool names = t->id == TYPE_ENUM || t->id == TYPE_SET;
+    return (type_is_unsigned(t) && !names) || t->id == TYPE_BIT || t->id == TYPE_YEAR ||
            ((t->flags & TYPE_F_BYTES_NUMBER) != 0 && (t->wire & TYPE_W_UNSIGNED) != 0);
 }
 
@@ -200,7 +202,7 @@ db_err arith_bind_mod(BIND_ARGS)
     unsigned precision = pa > pb ? pa : pb;
     if (kind == NUM_DOUBLE) {
         struct sql_type t = double_result(args, 2);
-        t.flags |= (uint8_t)(a->flags & TYPE_F_UNSIGNED);
+        t.flags |= (uint8_t)(is_unsigned(a) ? TYPE_F_UNSIGNED : 0);
         func__result_null(call, t);
     } else if (kind == NUM_INT) {
         uint32_t length = precision + 1;
