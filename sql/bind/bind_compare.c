@@ -268,9 +268,9 @@ db_err bind__between(struct binder *b, struct scope *scope, const struct ast_bet
                      struct bexpr **ret)
 {
     struct bexpr *args[3];
-    TRY(bind__expr(b, scope, e->arg, &args[0]));
-    TRY(bind__expr(b, scope, e->low, &args[1]));
-    TRY(bind__expr(b, scope, e->high, &args[2]));
+    TRY(bind__scalar_expr(b, scope, e->arg, &args[0]));
+    TRY(bind__scalar_expr(b, scope, e->low, &args[1]));
+    TRY(bind__scalar_expr(b, scope, e->high, &args[2]));
     for (uint32_t i = 0; i < ARRAY_COUNT(args); i++) {
         TRY(bind__refuse_vector(b, "between", args[i]));
     }

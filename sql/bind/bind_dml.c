@@ -499,7 +499,7 @@ static db_err dml_rows(struct binder *b, struct scope *scope, const struct ast_e
         scope->place = PLACE_ORDER;
         for (uint32_t i = 0; i < order->count; i++) {
             struct lsort_key *k = &s->u.sort.keys[s->u.sort.count++];
-            TRY(bind__expr(b, scope, order->items[i]->expr, &k->expr));
+            TRY(bind__scalar_expr(b, scope, order->items[i]->expr, &k->expr));
             k->descending = order->items[i]->desc;
         }
         *io = s;

@@ -24,6 +24,13 @@ static db_err not_a_row(struct binder *b, const struct bexpr *e)
     return e->kind == BEXPR_ROW ? my_error(b->diag, ER_OPERAND_COLUMNS, 1) : ERR_OK;
 }
 
+db_err bind__scalar_expr(struct binder *b, struct scope *scope, const struct ast_expr *ast,
+                         struct bexpr **ret)
+{
+    TRY(bind__expr(b, scope, ast, ret));
+    return not_a_row(b, *ret);
+}
+
 static db_err bind_unary(struct binder *b, struct scope *scope, const struct ast_unary *u,
                          struct bexpr **ret)
 {
@@ -233,17 +240,17 @@ static db_err bind_case(struct binder *b, struct scope *scope, const struct ast_
     struct bexpr *value = NULL;
     struct bexpr *held = NULL;
     if (c->value != NULL) {
-        TRY(bind__expr(b, scope, c->value, &value));
+        TRY(bind__scalar_expr(b, scope, c->value, &value));
     }
     for (uint32_t i = 0; i < n; i++) {
-        TRY(bind__expr(b, scope, c->whens.items[i]->when, &args[2 * i]));
+        TRY(bind__scalar_expr(b, scope, c->whens.items[i]->when, &args[2 * i]));
         if (value == NULL) {
             TRY(bind__json_condition(b, &args[2 * i]));
         }
-        TRY(bind__expr(b, scope, c->whens.items[i]->then, &results[i]));
+        TRY(bind__scalar_expr(b, scope, c->whens.items[i]->then, &results[i]));
     }
     if (c->otherwise != NULL) {
-        TRY(bind__expr(b, scope, c->otherwise, &results[n]));
+        TRY(bind__scalar_expr(b, scope, c->otherwise, &results[n]));
     } else {
         struct value null = value_null();
         struct sql_type t = type_null();

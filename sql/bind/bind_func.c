@@ -22,8 +22,8 @@ db_err bind__interval(struct binder *b, struct scope *scope, const struct ast_ex
 {
     struct bexpr *from;
     struct bexpr *amount;
-    TRY(bind__expr(b, scope, date, &from));
-    TRY(bind__expr(b, scope, iv->amount, &amount));
+    TRY(bind__scalar_expr(b, scope, date, &from));
+    TRY(bind__scalar_expr(b, scope, iv->amount, &amount));
     return bind__add_interval(b, from, amount, iv->unit, subtract, ret);
 }
 

@@ -258,8 +258,10 @@ struct scope *bind__agg_owner(struct scope *scope, struct bexpr *e,
 db_err bind__outer_agg(struct binder *b, struct scope *scope, struct scope *owner, uint32_t depth,
                        struct bexpr *call, struct bexpr **ret);
 col_id_t bind__new_col(struct binder *b);
-/* Is the name one column of this very block's FROM? */
-bool bind__is_here(const struct scope *scope, const struct ast_column *c);
+/* The one column of this very block's FROM that the name is; NULL: none, or several. */
+const struct lcolumn *bind__column_here(const struct scope *scope, const struct ast_column *c);
+/* Is it one of those that `*` or `table.*` stands for? */
+bool bind__is_of_star(const struct lcolumn *c, const struct ast_column *star);
 /* NULL: no memory. c lives as long as the expression. */
 struct bexpr *bind__column_expr(struct binder *b, const struct lcolumn *c);
 /* The same of a column whose description is the caller's: it is copied. */
@@ -268,6 +270,9 @@ struct bexpr *bind__made_column(struct binder *b, const struct lcolumn *c);
 const char *bind__column_name(struct binder *b, const struct scope *scope, col_id_t id);
 
 /* bind_expr.c */
+/* As bind__expr; a row is refused (1241). */
+db_err bind__scalar_expr(struct binder *b, struct scope *scope, const struct ast_expr *e,
+                         struct bexpr **ret);
 db_err bind__expr(struct binder *b, struct scope *scope, const struct ast_expr *e,
                   struct bexpr **ret);
 db_err bind__conjuncts(struct binder *b, struct scope *scope, const struct ast_expr *e,

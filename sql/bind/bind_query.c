@@ -570,7 +570,44 @@ static bool is_set(const struct ast_body *body)
     return body->kind == AST_BODY_SETOP;
 }
 
-/* ORDER BY after a set operation (or VALUES, TABLE): positions and output names only. */
+/* ORDER BY 2; *ret NULL: it is no position. */
+static db_err output_position(struct binder *b, const struct lnode *n, uint32_t visible,
+                              const struct ast_expr *e, struct bexpr **ret)
+{
+    *ret = NULL;
+    if (e->kind != AST_EXPR_LITERAL || ((const struct ast_literal *)e)->kind != AST_LIT_INT) {
+        return ERR_OK;
+    }
+    uint64_t at = ((const struct ast_literal *)e)->u64;
+    if (at == 0 || at > visible) {
+        return my_error(b->diag, ER_BAD_FIELD_ERROR,
+                        arena_printf(b->arena, "%llu", (unsigned long long)at), "order clause");
+    }
+    *ret = bind__column_expr(b, &n->columns[at - 1]);
+    return *ret == NULL ? ERR_NOMEM : ERR_OK;
+}
+
+static db_err sort_output(struct binder *b, const struct ast_order_list *order, struct bexpr **keys,
+                          const struct block_windows *windows, struct lnode **io)
+{
+    if (windows->count != 0) {
+        TRY(bind__compute_windows(b, windows, keys, order->count, io));
+    }
+    struct lnode *s = bind__node(b, LNODE_SORT, *io);
+    struct lsort_key *sorted = BIND_ARRAY(b, struct lsort_key, order->count);
+    if (s == NULL || sorted == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < order->count; i++) {
+        sorted[i] = (struct lsort_key){keys[i], order->items[i]->desc};
+    }
+    s->u.sort.keys = sorted;
+    s->u.sort.count = order->count;
+    *io = s;
+    return ERR_OK;
+}
+
+/* ORDER BY after a set operation (or VALUES, TABLE, a query in parentheses): output names only. */
 static db_err order_output(struct binder *b, struct scope *parent, struct bsubquery *sub,
                            const struct ast_query *q, struct lnode **io, uint32_t visible)
 {
@@ -578,49 +615,31 @@ static db_err order_output(struct binder *b, struct scope *parent, struct bsubqu
     if (order->count == 0) {
         return ERR_OK;
     }
-    struct lnode *s = bind__node(b, LNODE_SORT, *io);
-    if (s == NULL) {
-        return ERR_NOMEM;
-    }
+    bool rows = q->body->kind == AST_BODY_VALUES;
+    struct block_windows windows = {0};
     struct scope scope = {.parent = parent,
                           .sub = sub,
                           .columns = (*io)->columns,
                           .count = visible,
-                          .aggs_allowed = q->body->kind != AST_BODY_VALUES,
+                          .aggs_allowed = !rows,
+                          .windows = rows ? NULL : &windows,
                           .place = PLACE_ORDER};
-    struct block_windows windows = {0};
     bool set = is_set(q->body);
-    scope.windows = set ? &windows : NULL;
-    s->u.sort.keys = BIND_ARRAY(b, struct lsort_key, order->count);
-    if (s->u.sort.keys == NULL) {
+    struct bexpr **keys = BIND_ARRAY(b, struct bexpr *, order->count);
+    if (keys == NULL) {
         return ERR_NOMEM;
     }
     for (uint32_t i = 0; i < order->count; i++) {
         const struct ast_expr *e = order->items[i]->expr;
-        struct bexpr *key = NULL;
-        if (e->kind == AST_EXPR_LITERAL && ((const struct ast_literal *)e)->kind == AST_LIT_INT) {
-            uint64_t n = ((const struct ast_literal *)e)->u64;
-            if (n == 0 || n > visible) {
-                return my_error(b->diag, ER_BAD_FIELD_ERROR,
-                                arena_printf(b->arena, "%llu", (unsigned long long)n),
-                                "order clause");
-            }
-            key = bind__column_expr(b, &(*io)->columns[n - 1]);
-            if (key == NULL) {
-                return ERR_NOMEM;
-            }
-        } else {
-            TRY(bind__expr(b, &scope, e, &key));
-        }
-        if (scope.has_agg || key->has_window) {
+        TRY(output_position(b, *io, visible, e, &keys[i]));
+        TRY(keys[i] != NULL ? ERR_OK : bind__scalar_expr(b, &scope, e, &keys[i]));
+        if (scope.has_agg || (set && keys[i]->has_window)) {
             return my_error(b->diag,
                             set ? ER_AGGREGATE_ORDER_FOR_UNION : ER_AGGREGATE_ORDER_NON_AGG_QUERY,
                             (unsigned)(i + 1));
         }
-        s->u.sort.keys[s->u.sort.count++] = (struct lsort_key){key, order->items[i]->desc};
     }
-    *io = s;
-    return ERR_OK;
+    return sort_output(b, order, keys, &windows, io);
 }
 
 /* MYSQL: SQL_CALC_FOUND_ROWS of the first SELECT is the whole set operation's. */

@@ -329,7 +329,7 @@ static db_err bind_order(struct binder *b, struct block *k, const struct ast_ord
             if (a->kind == AST_EXPR_COLUMN) {
                 TRY(bind__listed_item(b, &k->scope, (const struct ast_column *)a, &e));
             }
-            TRY(e != NULL ? ERR_OK : bind__expr(b, &k->scope, a, &e));
+            TRY(e != NULL ? ERR_OK : bind__scalar_expr(b, &k->scope, a, &e));
             TRY(bind__selected(b, k->items, k->count, &e));
         }
         if (k->scope.has_agg && !aggregated && (e->has_agg || !e->has_window)) {

@@ -80,7 +80,7 @@ static bool is_reduced(const struct binder *b, const struct scope *scope,
         return true;
     }
     return only->kind == AST_EXPR_COLUMN && scope != NULL && scope->place <= PLACE_WHERE &&
-           scope->in_agg == 0 && bind__is_here(scope, (const struct ast_column *)only);
+           scope->in_agg == 0 && bind__column_here(scope, (const struct ast_column *)only) != NULL;
 }
 
 static db_err column_of_row(struct binder *b, struct bsubquery *sub, uint32_t column,

@@ -66,13 +66,6 @@ static db_err not_a_position(struct binder *b, const struct block_window *w,
     return ERR_OK;
 }
 
-static db_err one_column(struct binder *b, struct scope *scope, const struct ast_expr *ast,
-                         struct bexpr **ret)
-{
-    TRY(bind__expr(b, scope, ast, ret));
-    return (*ret)->kind == BEXPR_ROW ? my_error(b->diag, ER_OPERAND_COLUMNS, 1) : ERR_OK;
-}
-
 static db_err bind_keys(struct binder *b, struct block_window *w)
 {
     const struct ast_window *a = w->ast;
@@ -87,12 +80,13 @@ static db_err bind_keys(struct binder *b, struct block_window *w)
     scope->place = PLACE_WINDOW_PARTITION;
     for (uint32_t i = 0; i < a->partition_by.count; i++) {
         TRY(not_a_position(b, w, a->partition_by.items[i]));
-        TRY(one_column(b, scope, a->partition_by.items[i], &w->partition[w->partition_count++]));
+        TRY(bind__window_key(b, scope, a->partition_by.items[i],
+                             &w->partition[w->partition_count++]));
     }
     scope->place = PLACE_WINDOW_ORDER;
     for (uint32_t i = 0; i < a->order_by.count; i++) {
         TRY(not_a_position(b, w, a->order_by.items[i]->expr));
-        TRY(one_column(b, scope, a->order_by.items[i]->expr, &order[i].expr));
+        TRY(bind__window_key(b, scope, a->order_by.items[i]->expr, &order[i].expr));
         order[i].descending = a->order_by.items[i]->desc;
     }
     if (a->order_by.count != 0) {
@@ -371,7 +365,7 @@ static db_err bind_arguments(struct binder *b, struct scope *scope, const struct
             TRY(bind_number(b, scope, a, a->args.items[i], &e->u.agg.number));
         } else {
             struct bexpr *arg;
-            TRY(one_column(b, scope, a->args.items[i], &arg));
+            TRY(bind__scalar_expr(b, scope, a->args.items[i], &arg));
             if (f != WINDOW_AGG) {
                 TRY(bind__refuse_vector(b, bind__agg_name(a->func), arg));
             }

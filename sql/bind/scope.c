@@ -132,18 +132,27 @@ static db_err find_here(struct binder *b, const struct scope *scope, const struc
     return ERR_OK;
 }
 
-bool bind__is_here(const struct scope *scope, const struct ast_column *c)
+const struct lcolumn *bind__column_here(const struct scope *scope, const struct ast_column *c)
 {
     const struct lcolumn *found = NULL;
     for (uint32_t i = 0; i < scope->count; i++) {
         if (fits(&scope->columns[i], c)) {
             if (found != NULL && found->id != scope->columns[i].id) {
-                return false;
+                return NULL;
             }
             found = &scope->columns[i];
         }
     }
-    return found != NULL;
+    return found;
+}
+
+bool bind__is_of_star(const struct lcolumn *c, const struct ast_column *star)
+{
+    bool named = star->table.ptr == NULL
+                     ? !c->hidden
+                     : slice_eq(c->table, star->table) &&
+                           (star->schema.ptr == NULL || slice_eq(c->schema, star->schema));
+    return named && (c->def == NULL || !(c->def->hidden || c->def->invisible));
 }
 
 static db_err find_alias(struct binder *b, const struct scope *scope, const struct ast_column *c,
