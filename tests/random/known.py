@@ -838,6 +838,19 @@ def of_equals(server, oracle, sql, ordered, folded):
     return changed != (text or "") and equal_rows(loosely(server, sql, ordered, folded), loosely(oracle, changed, ordered, folded))
 
 
+def zeros_rolled_up(server, oracle, sql, ordered, folded):
+    """A zero DATETIME behind NULL among the keys of ROLLUP is NULL for the reference in the modes NO_ZERO_DATE and NO_ZERO_IN_DATE: it
+    answers as the server does without them."""
+    text = sql if isinstance(sql, str) else literal_form(sql)
+    if " WITH ROLLUP" not in (text or ""):
+        return False
+    for one in ("SET @mode = @@sql_mode", "SET sql_mode = REPLACE(REPLACE(@@sql_mode, 'NO_ZERO_IN_DATE', ''), 'NO_ZERO_DATE', '')"):
+        oracle.change(one)
+    answer = loosely(oracle, text, ordered, folded)
+    oracle.change("SET sql_mode = @mode")
+    return equal_rows(loosely(server, sql, ordered, folded), answer)
+
+
 JSON_BLOB = re.compile(r"base64:type25[0-2]:")
 
 
@@ -850,7 +863,7 @@ def json_blobs(server, oracle, sql, ordered, folded):
 
 
 EXPLANATIONS = (by_value, json_blobs, json_numbers, time_decimals, of_itself, of_views, as_written, of_distinct, set_of_sets, same_casts, constant_times, in_sets, null_in_order,
-                cut_text, cut_weights, wide_decimals, own_decimals, true_of_none, converted_twice, converted_bytes, numbers_in_text, row_of_none, padded_text, of_nullif, cast_sums, null_in_rows, in_signs, case_signs, of_equals, of_hash, bytes_of_variables, zero_date_is_null, of_extremes)
+                cut_text, cut_weights, wide_decimals, own_decimals, true_of_none, converted_twice, converted_bytes, numbers_in_text, row_of_none, padded_text, of_nullif, cast_sums, null_in_rows, in_signs, case_signs, of_equals, of_hash, bytes_of_variables, zero_date_is_null, zeros_rolled_up, of_extremes)
 
 
 def is_known(server, oracle, sql, ordered, folded, got, wanted):
