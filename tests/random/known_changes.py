@@ -108,18 +108,19 @@ def drops_true(server, oracle, sql):
 OF_ONE_TABLE = re.compile(r"(?:UPDATE|DELETE FROM) (t\d)(?= SET | WHERE )")
 
 
-def rounds_times(server, oracle, sql):
+def keeps_others(server, oracle, sql):
     """Does the reference keep other rows by the WHERE of a change of one table than it keeps, as the server does, when the times in it are no
-    constants?"""
+    constants, or without indexes (one of a collation without padding misses rows of one with it)?"""
     head = OF_ONE_TABLE.match(sql) if isinstance(sql, str) else None
     at = words_at_top(sql, ("WHERE",), head.end()) if head is not None else {}
     if "WHERE" not in at:
         return False
-    kept = "SELECT id FROM %s%s" % (head.group(1), sql[at["WHERE"]:])
-    for t in TIMES:
-        changed = t.sub(lambda m: "IF(RAND() < 2, %s, NULL)" % m.group(0), kept)
-        rows, free = (oracle.ask(kept), oracle.ask(changed)) if changed != kept else (None, None)
-        if changed != kept and rows[0] == free[0] == "rows" and rows != free and equal_rows(free, server.ask(kept)):
+    kept, where = "SELECT id FROM %s%%s%s" % (head.group(1), sql[at["WHERE"]:].replace("%", "%%")), sql[at["WHERE"]:]
+    ways = [kept % " USE INDEX ()"] + [t.sub(lambda m: "IF(RAND() < 2, %s, NULL)" % m.group(0), kept % "") for t in TIMES if t.search(where)]
+    rows = oracle.ask(kept % "")
+    for way in ways:
+        free = oracle.ask(way)
+        if rows[0] == free[0] == "rows" and rows != free and equal_rows(free, server.ask(kept % "")):
             return True
     return False
 

@@ -29,7 +29,7 @@ import binary  # noqa: E402
 import known  # noqa: E402
 from answers import rows_of  # noqa: E402
 from known import LIMITED_MEMORY, NAMED, TIMEOUT, is_known, little_memory, of_plan, of_rows, of_semijoin, open_error, prepared_text  # noqa: E402
-from known_changes import IGNORES, OPEN_COUNTS, changed_by_value, counts_unchanged, drops_true, joins_nothing, known_within, passed_over, reads_a_row, reads_otherwise, rounds_times, sees_condition  # noqa: E402
+from known_changes import IGNORES, OPEN_COUNTS, changed_by_value, counts_unchanged, drops_true, joins_nothing, keeps_others, known_within, passed_over, reads_a_row, reads_otherwise, sees_condition  # noqa: E402
 from generate import DEC, INT  # noqa: E402
 from more import More  # noqa: E402
 from statements import EXACT, Generator  # noqa: E402
@@ -278,7 +278,7 @@ def check_change(servers, oracle, n, sql):
             s.change(sql)
     for one in sql if several else [sql]:
         before = servers[n].ask(CHILD) if IGNORES.match(str(one)) else None
-        for reason in (drops_true, rounds_times):
+        for reason in (drops_true, keeps_others):
             if reason(servers[n], oracle, one):
                 known.count(reason.__name__, one)
                 return False
