@@ -144,7 +144,7 @@ class Run:
             time.sleep(self.rand.uniform(1.0, 3.0))
             node.resume()
             restarted = time.monotonic()
-        cluster.wait_replicated(30)
+        cluster.wait_replicated()
         time.sleep(0.5)
         until = time.monotonic()
         for n in cluster.dead():

@@ -277,7 +277,7 @@ class Run:
             self.check(cursor.fetchall() == ((1,),), "its clients go on too")
         os.unlink(filler)
         try:
-            c.wait_replicated(60)
+            c.wait_replicated()
             self.check(self.within(30, lambda: not full()), "with space again it catches up")
         except TimeoutError as e:
             self.check(False, "with space again it catches up", e)

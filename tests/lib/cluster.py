@@ -178,7 +178,7 @@ class Cluster:
     def by_id(self, node_id):
         return next(n for n in self.nodes if n.node_id == node_id)
 
-    def wait_replicated(self, timeout=60, voters=None):
+    def wait_replicated(self, timeout=180, voters=None):
         """Until each range is served by somebody and has as many live voters, all caught up, as there are nodes (3 at most)."""
         wanted = min(3, len(self.living())) if voters is None else voters
         deadline = time.monotonic() + timeout
