@@ -9,7 +9,7 @@
  * there, all members hold the same, both ranges serve or have become one, and what was not merged
  * can be. */
 
-enum { KEYS = 200, MIDDLE = 100 };
+enum { KEYS = 60, MIDDLE = 30 }; /* written one after another: each waits for the disk */
 static char g_dir[64];
 static const char *g_point;
 static unsigned g_nodes;
