@@ -335,9 +335,9 @@ struct plan {
     uint64_t catalog_version;
     uint64_t temporary_version;              /* of the session's temporary tables, 0: it had none */
     const struct catalog_snapshot *snapshot; /* reference held by the plan */
-    /* For the session's statistics: numbers of the statement's normal form, with one row and with
-     * several; 0: not known yet; and the class of statements. */
-    _Atomic uint32_t digests[2];
+    /* For the session's statistics: ids of the statement's normal form, with one row and with
+     * several (it may forget them); 0: not known yet; and the class of statements. */
+    _Atomic uint64_t digests[2];
     uint16_t event_class;
     /* The sizes of tables that the optimizer asked for, and when they were last looked at
      * (sql/session/estimate.c). */

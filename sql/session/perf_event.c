@@ -92,7 +92,7 @@ static void set_text(struct perf_event *e, struct slice text, size_t max)
     e->cut = n < text.len;
 }
 
-void perf__begin(struct sql_session *s, enum event_class class, uint32_t digest, struct slice text,
+void perf__begin(struct sql_session *s, enum event_class class, digest_id digest, struct slice text,
                  uint64_t now_us)
 {
     struct session_perf *p = s->perf;
@@ -267,12 +267,12 @@ enum event_class perf__class(const struct ast_stmt *ast)
     return class_of_change(ast);
 }
 
-uint32_t perf__digest(struct sql_session *s, struct slice text)
+digest_id perf__digest(struct sql_session *s, struct slice text)
 {
     struct parse_options o = {.mode = session__parse_mode(s), .charset = session__parse_charset(s)};
     size_t max = (size_t)s->globals->values[VAR_performance_schema_max_digest_length].i;
     struct buf tokens;
-    uint32_t digest = 0;
+    digest_id digest = 0;
     if (s->engine->stats->max == 0) {
         return 0; /* not read for nothing */
     }
@@ -285,7 +285,7 @@ uint32_t perf__digest(struct sql_session *s, struct slice text)
     return digest;
 }
 
-static void set_kind(struct sql_session *s, enum event_class class, uint32_t digest, bool secret,
+static void set_kind(struct sql_session *s, enum event_class class, digest_id digest, bool secret,
                      struct slice text)
 {
     struct session_perf *p = s->perf;
@@ -319,10 +319,10 @@ void perf__parsed(struct statement *st, const struct ast_stmt *ast, struct slice
 void perf__planned(struct statement *st, struct plan *plan, struct slice text)
 {
     struct sql_session *s = st->session;
-    _Atomic uint32_t *kept = &plan->digests[st->row_values != NULL ? 1 : 0];
-    uint32_t digest = atomic_load_explicit(kept, memory_order_acquire); /* with its entry */
+    _Atomic uint64_t *kept = &plan->digests[st->row_values != NULL ? 1 : 0];
+    digest_id digest = atomic_load_explicit(kept, memory_order_acquire); /* with its entry */
     text = without_end(text);
-    if (UNLIKELY(digest == 0)) {
+    if (UNLIKELY(!statement_stats_knows(s->engine->stats, digest))) {
         digest = perf__digest(s, text);
         atomic_store_explicit(kept, digest, memory_order_release);
     }
@@ -334,11 +334,12 @@ void perf__planned(struct statement *st, struct plan *plan, struct slice text)
 /* MYSQL: the first text, then that of a slower run, and any after a minute. */
 static void sample(struct sql_session *s, const struct perf_event *e, uint64_t now)
 {
-    struct digest_stats *d = statement_stats_at(s->engine->stats, e->digest);
+    struct statement_stats *all = s->engine->stats;
     uint64_t age = (uint64_t)s->globals->values[VAR_performance_schema_max_digest_sample_age].i;
-    if (d == NULL || d->tokens.ptr == NULL || e->secret) {
+    if ((uint32_t)e->digest == STATS_FIRST || e->secret || !statement_stats_knows(all, e->digest)) {
         return;
     }
+    struct digest_stats *d = statement_stats_at(all, (uint32_t)e->digest);
     uint64_t seen = atomic_load_explicit(&d->sample_seen_us, memory_order_relaxed);
     if (LIKELY(seen != 0 &&
                e->counts.wait_us <=
@@ -353,15 +354,17 @@ static void sample(struct sql_session *s, const struct perf_event *e, uint64_t n
     if (e->text_len != 0) {
         memcpy(copy, e->text, e->text_len);
     }
-    spin_lock(&d->lock);
-    char *old = d->sample;
-    d->sample = copy;
-    d->sample_len = e->text_len;
-    d->sample_charset = e->charset;
-    atomic_store_explicit(&d->sample_seen_us, now, memory_order_relaxed);
-    atomic_store_explicit(&d->sample_wait_us, e->counts.wait_us, memory_order_relaxed);
-    spin_unlock(&d->lock);
-    mem_free(old);
+    if (statement_stats_lock(all, e->digest) != NULL) {
+        char *old = d->sample;
+        d->sample = copy;
+        d->sample_len = e->text_len;
+        d->sample_charset = e->charset;
+        atomic_store_explicit(&d->sample_seen_us, now, memory_order_relaxed);
+        atomic_store_explicit(&d->sample_wait_us, e->counts.wait_us, memory_order_relaxed);
+        spin_unlock(&d->lock);
+        copy = old;
+    }
+    mem_free(copy);
 }
 
 static void set_error(struct perf_event *e, const struct diag *d)

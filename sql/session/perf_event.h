@@ -21,7 +21,7 @@ struct perf_event {
     bool ended, secret;
     bool rows; /* it has answered with a result set */
     enum event_class class;
-    uint32_t digest;
+    digest_id digest;
     uint64_t start_us; /* wall clock */
     struct statement_counts counts;
     int error;
@@ -49,14 +49,14 @@ void perf__close(struct sql_session *s);
 void perf__change_user(struct sql_session *s);
 
 /* digest 0: not known yet. */
-void perf__begin(struct sql_session *s, enum event_class class, uint32_t digest, struct slice text,
+void perf__begin(struct sql_session *s, enum event_class class, digest_id digest, struct slice text,
                  uint64_t now_us);
 /* Which statement it is: of a tree that was parsed, or of a plan that was found by its text. */
 void perf__parsed(struct statement *st, const struct ast_stmt *ast, struct slice text);
 void perf__planned(struct statement *st, struct plan *plan, struct slice text);
 /* For a plan that is kept. */
 enum event_class perf__class(const struct ast_stmt *ast);
-uint32_t perf__digest(struct sql_session *s, struct slice text);
+digest_id perf__digest(struct sql_session *s, struct slice text);
 /* Returns the time, in microseconds of the wall clock. */
 uint64_t perf__end(struct statement *st, db_err err);
 

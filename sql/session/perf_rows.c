@@ -202,6 +202,17 @@ static db_err put_digest(struct rows *r, const struct digest_stats *d)
     return put_text(r, text);
 }
 
+static db_err put_event_digest(struct rows *r, struct statement_stats *all,
+                               const struct perf_event *e)
+{
+    struct digest_stats *d = statement_stats_lock(all, e->digest);
+    db_err err = put_digest(r, d);
+    if (d != NULL) {
+        spin_unlock(&d->lock);
+    }
+    return err;
+}
+
 /* MYSQL: of a text that was cut the last characters are dots. */
 static db_err put_event_text(struct rows *r, const struct perf_event *e)
 {
@@ -248,7 +259,7 @@ static db_err event_row(struct rows *r, struct sql_session *of, const struct per
     put_uint(r, wait * ps_per_us);
     put_uint(r, 0);
     TRY(put_event_text(r, e));
-    TRY(put_digest(r, statement_stats_at(engine->stats, e->digest)));
+    TRY(put_event_digest(r, engine->stats, e));
     TRY(put_text(r, e->has_schema ? slice_str(e->schema) : SLICE_EMPTY));
     put_null(r, 4);
     put_uint(r, (uint64_t)e->error);
@@ -342,12 +353,17 @@ static void put_counts(struct rows *r, const struct statement_counts *c)
     put_zeros(r, 5);
 }
 
+static uint32_t in_bucket(const struct digest_stats *d, uint32_t bucket)
+{
+    return d->buckets == NULL ? 0 : d->buckets[bucket];
+}
+
 static uint64_t quantile(const struct digest_stats *d, uint64_t per_thousand)
 {
     uint64_t seen = 0;
     uint64_t wanted = (d->counts.count * per_thousand + 999) / 1000;
     for (uint32_t i = 0; i < STATS_BUCKETS; i++) {
-        seen += d->buckets[i];
+        seen += in_bucket(d, i);
         if (seen >= wanted) {
             return stats_bucket_end_ps(i);
         }
@@ -397,7 +413,7 @@ static db_err histogram(struct rows *r, const struct digest_stats *d, bool names
 {
     uint64_t seen = 0;
     for (uint32_t i = 0; i < STATS_BUCKETS; i++) {
-        seen += d->buckets[i];
+        seen += in_bucket(d, i);
         if (names) {
             TRY(put_text(r, d->schema));
             TRY(put_text(r, d->tokens.ptr == NULL ? SLICE_EMPTY : slice_str(d->hex)));
@@ -405,7 +421,7 @@ static db_err histogram(struct rows *r, const struct digest_stats *d, bool names
         put_uint(r, i);
         put_uint(r, i == 0 ? 0 : stats_bucket_end_ps(i - 1));
         put_uint(r, i + 1 == STATS_BUCKETS ? UINT64_MAX : stats_bucket_end_ps(i));
-        put_uint(r, d->buckets[i]);
+        put_uint(r, in_bucket(d, i));
         put_uint(r, seen);
         r->cells[r->at++] = (struct infoschema_cell){
             .kind = CELL_DOUBLE,
@@ -419,10 +435,11 @@ static db_err histograms(struct rows *r, bool global)
 {
     struct statement_stats *all = r->s->engine->stats;
     struct digest_stats *sum = ARENA_NEW(r->arena, struct digest_stats);
-    if (sum == NULL) {
+    uint32_t *buckets = ARENA_ARRAY(r->arena, uint32_t, STATS_BUCKETS);
+    if (sum == NULL || buckets == NULL) {
         return ERR_LIMIT;
     }
-    memset(sum, 0, sizeof(*sum));
+    sum->buckets = buckets;
     TRY(each_session(r, fold));
     uint32_t n = statement_stats_count(all);
     db_err err = ERR_OK;
@@ -432,7 +449,7 @@ static db_err histograms(struct rows *r, bool global)
         if (global) {
             statement_counts_add(&sum->counts, &d->counts);
             for (int k = 0; k < STATS_BUCKETS; k++) {
-                sum->buckets[k] += d->buckets[k];
+                sum->buckets[k] += in_bucket(d, (uint32_t)k);
             }
         } else if (d->counts.count != 0) {
             err = histogram(r, d, true);
@@ -835,6 +852,19 @@ static db_err forget_history(struct rows *r, struct sql_session *of)
     return ERR_OK;
 }
 
+static db_err want_shown(struct rows *r, struct sql_session *of)
+{
+    struct session_perf *p = of->perf;
+    spin_lock(&p->stats.lock);
+    for (int i = 0; i < EVENTS_KEPT; i++) {
+        if (p->events[i].id != 0) {
+            statement_stats_want(r->s->engine->stats, p->events[i].digest);
+        }
+    }
+    spin_unlock(&p->stats.lock);
+    return ERR_OK;
+}
+
 static bool is_table(struct slice name)
 {
     for (size_t i = 0; i < ARRAY_COUNT(tables); i++) {
@@ -863,6 +893,7 @@ static db_err forget(struct sql_session *s, struct slice name, bool *ret_known)
     }
     if (digests || classes) {
         TRY(each_session(&r, fold));
+        TRY(digests ? each_session(&r, want_shown) : ERR_OK);
         statement_stats_truncate(s->engine->stats, digests, classes);
     }
     return classes ? each_session(&r, forget_classes) : ERR_OK;

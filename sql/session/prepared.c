@@ -36,7 +36,7 @@ struct sql_stmt {
     struct ast_stmt *ast;
     struct parse_options parse; /* those in force when it was prepared */
     struct parse_charset charset;
-    uint32_t digest;
+    digest_id digest;
     uint32_t param_count;
     struct sql_column *params, *columns;
     uint32_t column_count;
@@ -514,6 +514,9 @@ static db_err run_execute(struct sql_stmt *stmt, const struct sql_param *params,
     s->secret_text = session__secret(stmt->ast);
     session__set_info(s, "Execute", s->secret_text ? SECRET_TEXT : stmt->text);
     s->sent_rows = s->examined_rows = 0;
+    if (!statement_stats_knows(s->engine->stats, stmt->digest)) {
+        stmt->digest = perf__digest(s, stmt->text); /* TRUNCATE has forgotten it */
+    }
     perf__begin(s, EVENT_COM_EXECUTE, stmt->digest, s->secret_text ? SECRET_TEXT : stmt->text,
                 s->command_start_us);
     s->hides_profile = !s->vars.profiling;

@@ -1,8 +1,8 @@
-/* Forms are found by a hash of their tokens and of the schema in which they ran, in a table that
- * only grows: it is searched without a lock, and whoever has a form's number may read it so; the
- * lock is for who puts a form in. A form that is to be forgotten loses its counts and stays unseen
- * until it runs again. When the table is full, new forms are counted together in the first, as
- * MySQL does. */
+/* Forms are found by a hash of their tokens and of the schema in which they ran. Their places never
+ * move, and the index of them is read without the table's lock, which is for who puts a form in; a
+ * place's own lock says what is in it. TRUNCATE gives places up: who still has such a form's id
+ * finds that the place's generation is another. When the table is full, new forms are counted
+ * together in the first, as MySQL does. */
 #include "sql/session/statement_stats.h"
 
 #include <math.h>
@@ -86,6 +86,7 @@ db_err statement_stats_new(uint32_t digests_max, struct statement_stats **ret)
             return ERR_NOMEM;
         }
         s->count = 1;
+        s->full = digests_max == 1;
     }
     *ret = s;
     return ERR_OK;
@@ -95,6 +96,7 @@ static void digest_free(struct digest_stats *d)
 {
     if (d != NULL) {
         mem_free(d->sample);
+        mem_free(d->buckets);
         mem_free((void *)(uintptr_t)d->tokens.ptr);
         mem_free(d);
     }
@@ -140,65 +142,158 @@ static struct digest_stats *digest_new(uint64_t hash, struct slice schema, bool 
         memcpy(bytes + tokens.len, schema.ptr, schema.len);
         d->schema = slice_of(bytes + tokens.len, schema.len);
     }
-    d->hash = hash;
+    atomic_init(&d->hash, hash);
     d->tokens = slice_of(bytes, tokens.len);
     (void)func_sha256_hex(tokens, d->hex);
     return d;
 }
 
-/* The number of the form, and its place in the index; 0, and a place that was free. */
-static uint32_t find(struct statement_stats *s, uint64_t hash, struct slice schema, bool has_schema,
-                     struct slice tokens, uint32_t *ret_place)
+static digest_id id_of(const struct digest_stats *d, uint32_t place)
 {
-    for (uint32_t i = (uint32_t)hash & s->mask;; i = (i + 1) & s->mask) {
+    return (uint64_t)atomic_load_explicit(&d->generation, memory_order_relaxed) << 32 | place;
+}
+
+struct wanted_form {
+    uint64_t hash;
+    struct slice schema, tokens;
+    bool has_schema;
+};
+
+/* Under the place's lock. */
+static bool is_form(const struct digest_stats *d, const struct wanted_form *w)
+{
+    return d->tokens.ptr != NULL && slice_eq(d->tokens, w->tokens) &&
+           (d->schema.ptr != NULL) == w->has_schema &&
+           (!w->has_schema || slice_eq(d->schema, w->schema));
+}
+
+/* The form, and its place in the index; 0, and a place that was free. */
+static digest_id find(struct statement_stats *s, const struct wanted_form *w, uint32_t *ret_at)
+{
+    for (uint32_t i = (uint32_t)w->hash & s->mask;; i = (i + 1) & s->mask) {
         uint32_t n = atomic_load_explicit(&s->index[i], memory_order_acquire);
-        const struct digest_stats *d = n == 0 ? NULL : s->digests[n - 1];
-        if (d == NULL || (d->hash == hash && slice_eq(d->tokens, tokens) &&
-                          (d->schema.ptr != NULL) == has_schema &&
-                          (!has_schema || slice_eq(d->schema, schema)))) {
-            *ret_place = i;
-            return n;
+        *ret_at = i;
+        if (n == 0) {
+            return 0;
+        }
+        struct digest_stats *d = s->digests[n - 1];
+        if (atomic_load_explicit(&d->hash, memory_order_relaxed) != w->hash) {
+            continue;
+        }
+        spin_lock(&d->lock);
+        digest_id id = is_form(d, w) ? id_of(d, n) : 0;
+        spin_unlock(&d->lock);
+        if (id != 0) {
+            return id;
         }
     }
 }
 
-uint32_t statement_stats_digest(struct statement_stats *s, struct slice schema, bool has_schema,
-                                struct slice tokens, const struct charset *charset)
+/* Under the table's lock: a place that was given up takes what the new one has, or the new one
+ * becomes a place. 0: the table is full. */
+static uint32_t put(struct statement_stats *s, struct digest_stats **io_new)
 {
-    static const uint32_t first = 1;
+    struct digest_stats *from = *io_new;
+    uint32_t count = statement_stats_count(s);
+    uint32_t n = s->free;
+    if (n != 0) {
+        struct digest_stats *d = s->digests[n - 1];
+        s->free = d->next_free;
+        spin_lock(&d->lock);
+        d->schema = from->schema;
+        d->tokens = from->tokens;
+        d->charset = from->charset;
+        memcpy(d->hex, from->hex, sizeof(d->hex));
+        atomic_store_explicit(&d->hash, atomic_load(&from->hash), memory_order_relaxed);
+        spin_unlock(&d->lock);
+        from->tokens = (struct slice){0}; /* it is the place's by now */
+        return n;
+    }
+    if (count == s->max) {
+        return 0;
+    }
+    s->digests[count] = from;
+    *io_new = NULL;
+    atomic_store_explicit(&s->count, count + 1, memory_order_release);
+    return count + 1;
+}
+
+digest_id statement_stats_digest(struct statement_stats *s, struct slice schema, bool has_schema,
+                                 struct slice tokens, const struct charset *charset)
+{
     uint32_t at;
     if (s->max == 0) {
         return 0;
     }
     has_schema = has_schema && schema.len != 0;
-    uint64_t hash = hash_combine(hash_bytes(tokens, 1), has_schema ? hash_bytes(schema, 2) : 0);
-    uint32_t n = find(s, hash, schema, has_schema, tokens, &at);
-    if (n != 0 || statement_stats_count(s) >= s->max) {
-        return n != 0 ? n : first;
+    struct wanted_form w = {.schema = schema, .tokens = tokens, .has_schema = has_schema};
+    w.hash = hash_combine(hash_bytes(tokens, 1), has_schema ? hash_bytes(schema, 2) : 0);
+    digest_id id = find(s, &w, &at);
+    if (id != 0) {
+        return id;
     }
-    struct digest_stats *d = digest_new(hash, schema, has_schema, tokens);
+    if (atomic_load_explicit(&s->full, memory_order_relaxed)) {
+        return id_of(s->digests[0], STATS_FIRST);
+    }
+    struct digest_stats *d = digest_new(w.hash, schema, has_schema, tokens);
     if (d == NULL) {
         return 0;
     }
     d->charset = charset;
     spin_lock(&s->lock);
-    uint32_t count = statement_stats_count(s);
-    n = find(s, hash, schema, has_schema, tokens, &at);
-    if (n == 0 && count < s->max) {
-        s->digests[count] = d;
-        n = count + 1;
-        atomic_store_explicit(&s->count, n, memory_order_release);
+    id = find(s, &w, &at);
+    uint32_t n = id == 0 ? put(s, &d) : 0;
+    if (n != 0) {
+        id = id_of(s->digests[n - 1], n);
         atomic_store_explicit(&s->index[at], n, memory_order_release);
-        d = NULL;
+        atomic_store(&s->full, s->free == 0 && statement_stats_count(s) == s->max);
     }
+    id = id != 0 ? id : id_of(s->digests[0], STATS_FIRST);
     spin_unlock(&s->lock);
     digest_free(d);
-    return n != 0 ? n : first;
+    return id;
 }
 
-struct digest_stats *statement_stats_at(struct statement_stats *s, uint32_t digest)
+static struct digest_stats *place_of(const struct statement_stats *s, digest_id id)
 {
-    return digest == 0 ? NULL : s->digests[digest - 1];
+    uint32_t n = (uint32_t)id;
+    return n == 0 || n > atomic_load_explicit(&s->count, memory_order_acquire) ? NULL
+                                                                               : s->digests[n - 1];
+}
+
+bool statement_stats_knows(const struct statement_stats *s, digest_id id)
+{
+    const struct digest_stats *d = place_of(s, id);
+    return d != NULL &&
+           atomic_load_explicit(&d->generation, memory_order_acquire) == (uint32_t)(id >> 32);
+}
+
+struct digest_stats *statement_stats_lock(struct statement_stats *s, digest_id id)
+{
+    struct digest_stats *d = place_of(s, id);
+    if (d == NULL) {
+        return NULL;
+    }
+    spin_lock(&d->lock);
+    if (atomic_load_explicit(&d->generation, memory_order_relaxed) != (uint32_t)(id >> 32)) {
+        spin_unlock(&d->lock);
+        return NULL;
+    }
+    return d;
+}
+
+struct digest_stats *statement_stats_at(struct statement_stats *s, uint32_t place)
+{
+    return s->digests[place - 1];
+}
+
+void statement_stats_want(struct statement_stats *s, digest_id id)
+{
+    struct digest_stats *d = statement_stats_lock(s, id);
+    if (d != NULL) {
+        d->wanted = true;
+        spin_unlock(&d->lock);
+    }
 }
 
 uint32_t statement_stats_count(struct statement_stats *s)
@@ -206,22 +301,70 @@ uint32_t statement_stats_count(struct statement_stats *s)
     return atomic_load_explicit(&s->count, memory_order_acquire);
 }
 
+static void index_again(struct statement_stats *s, uint32_t n)
+{
+    uint32_t i = (uint32_t)atomic_load(&s->digests[n - 1]->hash) & s->mask;
+    while (atomic_load(&s->index[i]) != 0) {
+        i = (i + 1) & s->mask;
+    }
+    atomic_store_explicit(&s->index[i], n, memory_order_release);
+}
+
+/* Under the table's lock. The first place, too, begins anew: what was counted there may have a
+ * place of its own now. */
+static void forget_place(struct statement_stats *s, uint32_t n)
+{
+    struct digest_stats *d = s->digests[n - 1];
+    void *names = NULL;
+    spin_lock(&d->lock);
+    void *buckets = d->buckets;
+    char *sample = d->sample;
+    bool stays = d->wanted && d->tokens.ptr != NULL;
+    bool was_free = n != STATS_FIRST && d->tokens.ptr == NULL;
+    d->counts = (struct statement_counts){0};
+    d->first_us = d->last_us = 0;
+    d->buckets = NULL;
+    d->sample = NULL;
+    d->sample_len = 0;
+    d->wanted = false;
+    atomic_store(&d->sample_wait_us, 0);
+    atomic_store(&d->sample_seen_us, 0);
+    if (!stays) {
+        names = (void *)(uintptr_t)d->tokens.ptr;
+        d->tokens = d->schema = (struct slice){0};
+        atomic_store(&d->hash, 0);
+        atomic_fetch_add(&d->generation, was_free ? 0 : 1);
+    }
+    spin_unlock(&d->lock);
+    mem_free(buckets);
+    mem_free(sample);
+    mem_free(names);
+    if (stays) {
+        index_again(s, n);
+    } else if (n != STATS_FIRST) {
+        d->next_free = s->free;
+        s->free = n;
+    }
+}
+
+static void forget_digests(struct statement_stats *s)
+{
+    spin_lock(&s->lock);
+    for (uint32_t i = 0; i <= s->mask; i++) {
+        atomic_store_explicit(&s->index[i], 0, memory_order_relaxed);
+    }
+    s->free = 0;
+    for (uint32_t n = statement_stats_count(s); n >= STATS_FIRST; n--) {
+        forget_place(s, n);
+    }
+    atomic_store(&s->full, s->free == 0 && statement_stats_count(s) == s->max);
+    spin_unlock(&s->lock);
+}
+
 void statement_stats_truncate(struct statement_stats *s, bool digests, bool classes)
 {
-    uint32_t n = digests ? statement_stats_count(s) : 0;
-    for (uint32_t i = 0; i < n; i++) {
-        struct digest_stats *d = s->digests[i];
-        spin_lock(&d->lock);
-        d->counts = (struct statement_counts){0};
-        d->first_us = d->last_us = 0;
-        memset(d->buckets, 0, sizeof(d->buckets));
-        char *sample = d->sample;
-        d->sample = NULL;
-        d->sample_len = 0;
-        atomic_store(&d->sample_wait_us, 0);
-        atomic_store(&d->sample_seen_us, 0);
-        spin_unlock(&d->lock);
-        mem_free(sample);
+    if (digests && s->max != 0) {
+        forget_digests(s);
     }
     spin_lock(&s->lock);
     LIST_FOREACH (node, &s->accounts) {
@@ -304,16 +447,18 @@ void statement_stats_disconnect(struct statement_stats *s, struct account_stats 
 
 static void give(struct session_stats *s, struct statement_stats *all, struct stats_slot *slot)
 {
-    struct digest_stats *d = statement_stats_at(all, slot->digest);
     if (slot->counts.count == 0) {
         return;
     }
+    struct digest_stats *d = statement_stats_lock(all, slot->digest);
     if (d != NULL) {
-        spin_lock(&d->lock);
+        if (d->buckets == NULL) {
+            d->buckets = mem_calloc(STATS_BUCKETS, sizeof(*d->buckets));
+        }
         d->first_us = d->counts.count == 0 ? slot->first_us : d->first_us;
         d->last_us = slot->last_us > d->last_us ? slot->last_us : d->last_us;
         statement_counts_add(&d->counts, &slot->counts);
-        for (uint64_t i = 0; i < slot->counts.count; i++) {
+        for (uint64_t i = 0; i < slot->counts.count && d->buckets != NULL; i++) {
             d->buckets[slot->pending[i]]++;
         }
         spin_unlock(&d->lock);
@@ -340,10 +485,10 @@ static void give(struct session_stats *s, struct statement_stats *all, struct st
     slot->counts = (struct statement_counts){0};
 }
 
-void session_stats_add(struct session_stats *s, struct statement_stats *all, uint32_t digest,
+void session_stats_add(struct session_stats *s, struct statement_stats *all, digest_id digest,
                        enum event_class class, const struct statement_counts *c, uint64_t now_us)
 {
-    struct stats_slot *slot = &s->slots[(digest + (uint32_t) class) % STATS_SLOTS];
+    struct stats_slot *slot = &s->slots[((uint32_t)digest + (uint32_t) class) % STATS_SLOTS];
     if (slot->counts.count == STATS_PENDING ||
         (slot->counts.count != 0 && (slot->digest != digest || slot->class != class))) {
         give(s, all, slot);

@@ -31,16 +31,26 @@ void statement_counts_add(struct statement_counts *into, const struct statement_
 /* ---- normal forms ---- */
 
 enum { STATS_BUCKETS = 450, STATS_QUICK = 1024, STATS_ACCOUNTS_MAX = 4096 };
+
+/* Which form: its place from 1 (STATS_FIRST is that of what did not fit), and above 32 bits how
+ * often the place has been given up before. 0: none. A form that was forgotten is no form. */
+typedef uint64_t digest_id;
+enum { STATS_FIRST = 1 };
+
+/* A place in the table: it stays until the engine ends, what is in it may be forgotten. */
 struct digest_stats {
-    struct spin lock; /* of all below but the names, which never change */
-    uint64_t hash;
+    struct spin lock; /* of all below */
+    _Atomic uint32_t generation;
+    _Atomic uint64_t hash;
+    uint32_t next_free; /* guarded by statement_stats.lock */
+    bool wanted;
     struct slice schema;           /* ptr NULL: none */
-    struct slice tokens;           /* ptr NULL: of those that did not fit into the table */
+    struct slice tokens;           /* ptr NULL: of those that did not fit; or the place is free */
     const struct charset *charset; /* of the names in the tokens; NULL: UTF-8 */
     char hex[65];
     struct statement_counts counts;
     uint64_t first_us, last_us;
-    uint32_t buckets[STATS_BUCKETS];
+    uint32_t *buckets; /* STATS_BUCKETS; NULL: all empty, or no memory */
     char *sample;
     size_t sample_len;
     const struct charset *sample_charset;
@@ -58,9 +68,11 @@ struct account_stats { /* connections from one host of one user; never freed bef
 struct statement_stats {
     struct spin lock; /* of changes of the table, and of the list of accounts */
     uint32_t max, mask;
-    _Atomic uint32_t count;  /* of forms; the first is of what did not fit */
-    _Atomic uint32_t *index; /* numbers of forms, 0: free; none is ever taken out */
+    _Atomic uint32_t count;  /* of places; the first is of what did not fit */
+    _Atomic uint32_t *index; /* numbers of places, 0: free; TRUNCATE makes it anew */
     struct digest_stats **digests;
+    _Atomic bool full;
+    uint32_t free; /* the first of the places that were given up; 0: none */
     struct list accounts;
     uint16_t quick[STATS_QUICK]; /* buckets of short times */
 };
@@ -69,13 +81,21 @@ struct statement_stats {
 MUST_USE db_err statement_stats_new(uint32_t digests_max, struct statement_stats **ret);
 void statement_stats_free(struct statement_stats *s); /* NULL is fine */
 
-/* The number of a form, from 1; that of what did not fit when the table is full; 0: no memory, or
- * nothing is counted by form. */
-uint32_t statement_stats_digest(struct statement_stats *s, struct slice schema, bool has_schema,
-                                struct slice tokens, const struct charset *charset);
-/* NULL for 0. A number that another thread has found must come from it by an acquire. */
-struct digest_stats *statement_stats_at(struct statement_stats *s, uint32_t digest);
+/* The form, STATS_FIRST's when the table is full; 0: no memory, or nothing is counted by form. */
+digest_id statement_stats_digest(struct statement_stats *s, struct slice schema, bool has_schema,
+                                 struct slice tokens, const struct charset *charset);
+/* Has it not been forgotten? An id that another thread has found must come from it by an acquire.
+ */
+bool statement_stats_knows(const struct statement_stats *s, digest_id id);
+/* The form's place, locked: the caller unlocks it; NULL: 0, or it has been forgotten. */
+struct digest_stats *statement_stats_lock(struct statement_stats *s, digest_id id);
+/* All places: 1 to count; those whose counts are 0 show nothing. */
 uint32_t statement_stats_count(struct statement_stats *s);
+struct digest_stats *statement_stats_at(struct statement_stats *s, uint32_t place);
+/* The next TRUNCATE leaves the form its place, for somebody who shows its name. */
+void statement_stats_want(struct statement_stats *s, digest_id id);
+/* Forgets the forms that nobody wants, and what is counted of the others; or what is counted by
+ * class. */
 void statement_stats_truncate(struct statement_stats *s, bool digests, bool classes);
 
 /* Counts a connection of the account, which is made when it is not there; NULL: no memory, or too
@@ -88,7 +108,7 @@ void statement_stats_disconnect(struct statement_stats *s, struct account_stats 
 
 enum { STATS_SLOTS = 16, STATS_PENDING = 32, STATS_CLASSES = 24 };
 struct stats_slot {
-    uint32_t digest;
+    digest_id digest;
     enum event_class class;
     struct statement_counts counts; /* count 0: free */
     uint64_t first_us, last_us;
@@ -107,7 +127,7 @@ struct session_stats {
 uint32_t stats_bucket(uint64_t wait_us);
 uint64_t stats_bucket_end_ps(uint32_t bucket);
 /* One statement: c->count is 1. Under the session's lock. */
-void session_stats_add(struct session_stats *s, struct statement_stats *all, uint32_t digest,
+void session_stats_add(struct session_stats *s, struct statement_stats *all, digest_id digest,
                        enum event_class class, const struct statement_counts *c, uint64_t now_us);
 /* Gives all away; any thread. */
 void session_stats_fold(struct session_stats *s, struct statement_stats *all);
