@@ -13,15 +13,17 @@ static db_err put(struct buf *out, const char *text)
     return buf_append(out, text, strlen(text));
 }
 
-static db_err put_text(struct buf *out, struct slice text)
+/* A literal that reads back in the session's mode. MYSQL: where backslashes are none a quote is
+ * left as it is, and the text cannot be read. */
+static db_err put_text(struct buf *out, struct slice text, const struct grants_style *style)
 {
     TRY(put(out, "'"));
     for (size_t i = 0; i < text.len; i++) {
         uint8_t c = text.ptr[i];
-        TRY(put(out, c == '\'' ? "\\'" : c == '\\' ? "\\\\" : ""));
-        if (c != '\'' && c != '\\') {
-            TRY(buf_append_u8(out, c));
+        if (c == '\'' || (c == '\\' && !style->plain_backslash)) {
+            TRY(buf_append_u8(out, style->plain_backslash ? '\'' : '\\'));
         }
+        TRY(buf_append_u8(out, c));
     }
     return put(out, "'");
 }
@@ -436,7 +438,8 @@ db_err grants_lines(const struct acl_user *u, const struct acl_name *mandatory,
 
 /* ---- SHOW CREATE USER ---- */
 
-static db_err put_requirements(struct buf *out, const struct account *a)
+static db_err put_requirements(struct buf *out, const struct account *a,
+                               const struct grants_style *style)
 {
     switch (a->tls) {
     case ACCOUNT_TLS_NONE: return put(out, " REQUIRE NONE");
@@ -453,7 +456,7 @@ static db_err put_requirements(struct buf *out, const struct account *a)
     for (size_t i = 0; i < ARRAY_COUNT(items); i++) {
         if (items[i].text.len != 0) {
             TRY(put(out, items[i].word));
-            TRY(put_text(out, items[i].text));
+            TRY(put_text(out, items[i].text, style));
         }
     }
     return ERR_OK;
@@ -528,19 +531,19 @@ db_err grants_create_user(const struct acl_user *u, const struct grants_style *s
     TRY(buf_printf(out, " IDENTIFIED WITH '%s'", a->plugin));
     if (a->auth_len != 0) {
         TRY(put(out, " AS "));
-        TRY(put_text(out, slice_of(a->auth, a->auth_len)));
+        TRY(put_text(out, slice_of(a->auth, a->auth_len), style));
     }
     for (uint32_t i = 0; i < u->default_role_count; i++) {
         TRY(put(out, i == 0 ? " DEFAULT ROLE " : ","));
         TRY(grants_put_name(out, u->default_roles[i].user, u->default_roles[i].host));
     }
-    TRY(put_requirements(out, a));
+    TRY(put_requirements(out, a, style));
     TRY(put_limits(out, a));
     TRY(put_policy(out, a));
     TRY(put_lock(out, a));
     if (a->attributes.ptr != NULL) {
         TRY(put(out, " ATTRIBUTE "));
-        TRY(put_text(out, a->attributes));
+        TRY(put_text(out, a->attributes, style));
     }
     return ERR_OK;
 }

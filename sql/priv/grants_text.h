@@ -22,6 +22,7 @@ struct grants_style {
     db_err (*name)(struct buf *out, struct slice name, const void *arg);
     const void *arg;
     char quote;
+    bool plain_backslash; /* NO_BACKSLASH_ESCAPES: a backslash in a text is one */
 };
 struct grants_sink {
     db_err (*line)(struct grants_sink *sink, struct slice text);

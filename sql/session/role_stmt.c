@@ -318,9 +318,11 @@ static struct ast_name_style name_style(const struct sql_session *s)
                                    .bare = vars__get(s, VAR_sql_quote_show_create)->i == 0};
 }
 
-static struct grants_style grants_style_of(const struct ast_name_style *names)
+static struct grants_style grants_style_of(const struct sql_session *s,
+                                           const struct ast_name_style *names)
 {
-    return (struct grants_style){put_styled, names, names->double_quotes ? '"' : '`'};
+    return (struct grants_style){put_styled, names, names->double_quotes ? '"' : '`',
+                                 (s->vars.sql_mode & SQL_MODE_NO_BACKSLASH_ESCAPES) != 0};
 }
 
 static db_err show_lines(struct statement *st, const struct acl_name *n, const struct acl_user *u)
@@ -330,7 +332,8 @@ static db_err show_lines(struct statement *st, const struct acl_name *n, const s
                                     SLICE_FMT(n->host));
     static const uint32_t length = 1024;
     const struct ast_name_style names = name_style(s);
-    struct line_target t = {.sink = {add_line, grants_style_of(&names)}, .arena = &s->stmt_arena};
+    struct line_target t = {.sink = {add_line, grants_style_of(s, &names)},
+                            .arena = &s->stmt_arena};
     if (name == NULL) {
         return ERR_LIMIT;
     }
@@ -380,7 +383,7 @@ db_err account__show_create(struct statement *st, const struct ast_show *show)
                                      SLICE_FMT(n.user), SLICE_FMT(n.host)));
     }
     const struct ast_name_style names = name_style(s);
-    const struct grants_style style = grants_style_of(&names);
+    const struct grants_style style = grants_style_of(s, &names);
     TRY(grants_create_user(u, &style, &text));
     const char *name = arena_printf(&s->stmt_arena, "CREATE USER for %.*s@%.*s", SLICE_FMT(n.user),
                                     SLICE_FMT(n.host));
