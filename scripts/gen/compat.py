@@ -211,8 +211,8 @@ know).
   data locks. `sys.innodb_lock_waits` is not there.
 - `performance_schema` shows the sessions of the node that is asked, and what statements did there since it began (as each MySQL of a group does
   its own), in microseconds; THREAD_ID is the connection's id. `DIGEST`s equal MySQL's. Not counted, and 0 or NULL: SOURCE, temporary tables, kinds of
-  joins and sorts, indexes not used, CPU time. A statement is in the summaries when it has ended, in those by digest as long as the table has room;
-  TRUNCATE sets their counts to nothing. The text of statements about accounts is not shown. Other tables of MySQL's `performance_schema` than those
+  joins and sorts, indexes not used, CPU time. A statement is in the summaries when it has ended, in those by digest as long as the table has room,
+  which TRUNCATE makes. The text of statements about accounts is not shown. Other tables of MySQL's `performance_schema` than those
   listed above do not exist (error 1146): stages, waits, files, memory, transactions, variables and status by thread, replication.
 - A query attribute may be read by `mysql_query_attribute_string()` without a component. STATEMENT_DIGEST and STATEMENT_DIGEST_TEXT take a
   statement without a database, and check its syntax only (MySQL also names of system variables and some definitions).
