@@ -264,8 +264,9 @@ db_err cast__datetime(struct cast_ctx *ctx, const struct sql_type *from, const s
     char shown[MESSAGE_VALUE_MAX];
     uint64_t mode = ctx->sql_mode;
     struct value from_now;
-    if (for_date && v->phys == PHYS_TIME && v->type == TYPE_TIME && v->t < 0) {
-        from_now = *v; /* MYSQL: a negative TIME counts from now, a positive one from midnight */
+    if (for_date && v->phys == PHYS_TIME && v->type == TYPE_TIME &&
+        (v->t < 0 || v->t >= US_PER_DAY)) {
+        from_now = *v; /* MYSQL: a TIME of no day counts from now, one of a day from midnight */
         from_now.t += datetime_time(cast_now_local(ctx));
         ctx->asked_now = true;
         v = &from_now;

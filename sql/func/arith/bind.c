@@ -232,8 +232,8 @@ db_err arith_bind_neg(BIND_ARGS)
     }
     if (type_is_temporal(a)) { /* MYSQL: the negative of a date or time is a double */
         struct sql_type t = func__double();
-        t.decimals = 0;
-        t.length = 17;
+        t.decimals = a->decimals;
+        t.length = 17u + a->decimals;
         kind = NUM_DOUBLE;
         func__result(call, args, t);
     } else if (kind == NUM_DOUBLE) {

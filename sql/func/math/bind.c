@@ -34,7 +34,7 @@ static struct sql_type double_like(const struct sql_type *t)
         d.length = t->length;
     }
     if (type_is_temporal(t) || (t->flags & TYPE_F_BYTES_NUMBER) != 0) {
-        d.decimals = 0;
+        d.decimals = type_is_temporal(t) ? t->decimals : 0;
         d.length = 17;
     }
     return d;
