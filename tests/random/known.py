@@ -5,7 +5,7 @@ import decimal
 import re
 import time
 
-from met import OF_EXPRESSIONS, QUOTED, TABLE, TOKEN, VIEW, bytes_of, closing, met
+from met import NOT_CONVERTED, OF_EXPRESSIONS, QUOTED, TABLE, TOKEN, VIEW, bytes_of, closing, met
 from wide import Binary
 
 VERBOSE = False
@@ -122,6 +122,26 @@ def of_two(got, wanted, text, server, oracle, whole):
     return all(mine.said.get(str(text)) and one_met(a[1], mine.said[str(text)], words, mine, other) for a, mine, other in sides)
 
 
+NO_COMMON = (1267, 1270, 1271)
+
+
+def shown_bytes(literal):
+    """As messages show them: six at most."""
+    return "".join(chr(b) if 0x20 <= b < 0x7f else "\\x%02X" % b for b in literal[1:-1].encode()[:6])
+
+
+def of_literal(got, wanted, text, server, oracle):
+    """Sides of a set operation have no common collation, and one is a literal that has what a column's character set has not: which of both is told
+    first is open. With another literal in its place both tell that there is no common collation."""
+    sides = sorted((a[1], s) for a, s in ((got, server), (wanted, oracle)) if a[0] == "error") if got != wanted and got[0] == wanted[0] == "error" else []
+    words = text if isinstance(text, str) else literal_form(text)
+    if not sides or words is None or sides[0][0] not in NO_COMMON or sides[1][0] != NOT_CONVERTED:
+        return False
+    told = sides[1][1].said.get(str(text), "")
+    plain = QUOTED.sub(lambda m: "'a'" if not m.group(0).isascii() and "'" + shown_bytes(m.group(0)) in told else m.group(0), words)
+    return plain != words and all(s.ask(plain) == ("error", sides[0][0]) for s in (server, oracle))
+
+
 def one_met(error, told, words, mine, other):
     change = not words.lstrip("(").startswith(READS) or (words.startswith("WITH") and " UPDATE " in words)
     return (error == OUT_OF_RANGE and out_of_range(told, other, words)) or met(error, told, words, mine, other, change)
@@ -135,7 +155,7 @@ def open_kind(got, wanted, text, server, oracle, whole):
     words = str(text)
     if 1451 in errors and MANY_TARGETS.match(words):
         return "order of tables"
-    if of_characters(got, wanted, text, server, oracle) or of_values(got, wanted, text, server, oracle, whole) or of_two(got, wanted, text, server, oracle, whole) or (wanted == ("error", BYTES_OF_PATTERNS) and PARAMETER_SEARCHED.search(words)):
+    if of_characters(got, wanted, text, server, oracle) or of_values(got, wanted, text, server, oracle, whole) or of_two(got, wanted, text, server, oracle, whole) or of_literal(got, wanted, text, server, oracle) or (wanted == ("error", BYTES_OF_PATTERNS) and PARAMETER_SEARCHED.search(words)):
         side = "both" if got[0] == wanted[0] else "ours" if got[0] == "error" else "theirs"
         return "error %s of %s" % ("/".join(str(e) for e in sorted(errors)), side)
     return None
