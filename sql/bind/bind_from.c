@@ -769,7 +769,8 @@ static struct bexpr *tested_for_null(const struct bexpr *e, bool negated)
         return tested_for_null(e->args[0], !negated);
     }
     bool is_null = strcmp(name, negated ? "op_is_not_null" : "op_is_null") == 0;
-    return is_null && e->args[0]->kind == BEXPR_COLUMN ? e->args[0] : NULL;
+    bool column = e->args[0]->kind == BEXPR_COLUMN || e->args[0]->kind == BEXPR_OUTER;
+    return is_null && column ? e->args[0] : NULL;
 }
 
 /* MYSQL: a DATE or DATETIME column that may not be NULL IS NULL where it is the zero date, if that
@@ -778,7 +779,11 @@ static db_err zero_date(struct binder *b, const struct scope *scope, struct bexp
 {
     struct bexpr *column = tested_for_null(*io, false);
     const struct column_def *def = NULL;
-    for (uint32_t i = 0; column != NULL && i < scope->count; i++) {
+    uint32_t outwards = column != NULL && column->kind == BEXPR_OUTER ? column->u.column.depth : 0;
+    for (; outwards != 0 && scope != NULL; outwards--) {
+        scope = scope->parent;
+    }
+    for (uint32_t i = 0; column != NULL && scope != NULL && i < scope->count; i++) {
         def = scope->columns[i].id == column->u.column.id ? scope->columns[i].def : def;
     }
     if (def == NULL || (def->type.flags & TYPE_F_NOT_NULL) == 0 ||

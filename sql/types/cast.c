@@ -103,12 +103,16 @@ static db_err to_double(struct cast_ctx *ctx, const struct sql_type *from, const
 static db_err to_temporal(struct cast_ctx *ctx, const struct sql_type *from, const struct value *v,
                           const struct sql_type *to, struct value *ret)
 {
+    const unsigned of_place = TYPE_W_LENIENT_DATE | TYPE_W_COMPARED | TYPE_W_LOW_DATE;
     bool is_null = false;
     int64_t t = 0;
     if (from->id == TYPE_YEAR && (to->wire & TYPE_W_SHORT_YEAR) != 0) {
         t = datetime_make((unsigned)v->u, 0, 0, 0, 0, 0, 0);
     } else if (to->id == TYPE_TIME) {
         TRY(value_to_time(ctx, from, v, to->decimals, &t, &is_null));
+    } else if (to->id == TYPE_DATE && (to->wire & of_place) == 0 &&
+               cast__small_date(ctx, from, v, &t)) {
+        is_null = false;
     } else {
         /* A fraction does not round a DATE up, but for what lies below the microsecond. */
         ctx->lenient_date = (to->wire & TYPE_W_LENIENT_DATE) != 0;

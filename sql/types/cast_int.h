@@ -34,6 +34,10 @@ struct temporal_result {
 MUST_USE db_err cast__to_datetime(struct cast_ctx *ctx, const struct sql_type *from,
                                   const struct value *v, unsigned decimals, unsigned flags,
                                   struct temporal_result *ret);
+/* MYSQL: where zero parts are let through, CAST to DATE takes a number up to 131 for a month and a
+ * day of 2000, be they zero. False: it is none of those. */
+bool cast__small_date(const struct cast_ctx *ctx, const struct sql_type *from,
+                      const struct value *v, int64_t *ret);
 /* Tells that a date is stored as zero. */
 MUST_USE db_err cast__tell_zero(struct cast_ctx *ctx, const struct sql_type *from,
                                 const struct value *v, unsigned decimals);

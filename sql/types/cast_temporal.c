@@ -63,6 +63,18 @@ static void number_to_datetime(const struct value *v, unsigned decimals, unsigne
     ret->cond = datetime_from_number(n, nanos, decimals, flags, &ret->v);
 }
 
+bool cast__small_date(const struct cast_ctx *ctx, const struct sql_type *from,
+                      const struct value *v, int64_t *ret)
+{
+    int64_t n;
+    uint32_t nanos;
+    bool neg;
+    bool number = type_is_integer(from) || from->id == TYPE_DECIMAL || from->id == TYPE_DOUBLE ||
+                  from->id == TYPE_FLOAT;
+    return number && (ctx->sql_mode & SQL_MODE_NO_ZERO_IN_DATE) == 0 &&
+           cast__split_number(v, &n, &nanos, &neg) && !neg && tiny_date(n, ret);
+}
+
 /* A TIME is taken on the current date. */
 static bool time_on_today(struct cast_ctx *ctx, int64_t time, int64_t *ret)
 {
