@@ -266,7 +266,8 @@ db_err string_bind_elt(BIND_ARGS)
     TRY(func__result_text(ctx, call, args, 1, call->arg_count - 1, 0));
     uint64_t chars = call->variant == 1 ? call->arg_count - 2 : 0;
     for (uint32_t i = 1; i < call->arg_count; i++) {
-        uint64_t one = chars_in(&args[i].type, call->collation);
+        const struct sql_type *t = &args[i].type; /* a TEXT has no more bytes than it says */
+        uint64_t one = type_is_blob(t) ? func__chars(t) : chars_in(t, call->collation);
         chars = call->variant == 1 ? chars + one : one > chars ? one : chars;
     }
     set_chars(call, chars);
