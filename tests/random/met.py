@@ -275,7 +275,7 @@ def met(error, told, text, mine, other, change=False):
     stores = {"store_" + t for t in tables if column is not None
               and not {n for n, _ in conditions(other, "CREATE TABLE store_%s AS SELECT %s FROM %s LIMIT 0" % (t, column.group(1), t))} & NOT_THERE}
     try:
-        whole = () if change else {unconditional(text, w) for w in (("WHERE",), ("WHERE", "HAVING", "LIMIT"), ("WHERE", "HAVING", "LIMIT", "ON"))} | {of_no_table(text)}
+        whole = () if change else {unconditional(text, w) for w in (("WHERE",), ("ON",), ("WHERE", "HAVING", "LIMIT"), ("WHERE", "HAVING", "LIMIT", "ON"))} | {of_no_table(text)}
         if wanted & found or any(wanted & conditions(other, w) for w in sorted(set(whole) - {text})):
             return True
         for one, table in [(text, None)] + defined:
