@@ -160,6 +160,8 @@ bool bexpr_makes_document(const struct bexpr *e);
 bool bexpr_equal(const struct bexpr *a, const struct bexpr *b);
 /* The same also of volatile expressions: they are written alike. */
 bool bexpr_same_form(const struct bexpr *a, const struct bexpr *b);
+/* An aggregate's name in messages. */
+const char *bexpr_agg_name(const struct agg_def *def);
 /* The expression as MySQL shows it in messages: (`db`.`t`.`c` + 1). What does not fit is left out.
  */
 void bexpr_print(const struct bexpr *e, struct buf *out);

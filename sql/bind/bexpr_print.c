@@ -261,6 +261,27 @@ static void print_cast(const struct style *st, const struct bexpr *e)
     }
 }
 
+const char *bexpr_agg_name(const struct agg_def *def)
+{
+    return strcmp(def->name, "stddev_pop") == 0 ? "std"
+           : strcmp(def->name, "var_pop") == 0  ? "variance"
+                                                : def->name;
+}
+
+/* MYSQL: COUNT(*) is count(0). */
+static void print_agg(const struct style *st, const struct bexpr *e)
+{
+    const struct agg_call *call = e->u.agg.call;
+    if (st->names != NULL || call == NULL) {
+        put(st->out, "?");
+        return;
+    }
+    put(st->out, bexpr_agg_name(call->def));
+    put(st->out, call->distinct ? "(distinct " : "(");
+    print_list(st, e, ",");
+    put(st->out, e->arg_count == 0 ? "0)" : ")");
+}
+
 /* What a HOLD holds is shown at each place where it stands. */
 static void print_held(const struct style *st, const struct bexpr *e)
 {
@@ -318,9 +339,9 @@ static void print(const struct style *st, const struct bexpr *e)
         print(&(struct style){.out = out, .names = st->names, .hold = e, .up = st}, e->args[1]);
         return;
     case BEXPR_HELD: print_held(st, e); return;
+    case BEXPR_AGG: print_agg(st, e); return;
     case BEXPR_PARAM:
     case BEXPR_ROW:
-    case BEXPR_AGG:
     case BEXPR_WINDOW:
     case BEXPR_GROUPING:
     case BEXPR_DEFAULT: break;

@@ -148,10 +148,7 @@ db_err bind__refuse_agg_vectors(struct binder *b, const struct agg_def *def,
             return ERR_OK;
         }
     }
-    return my_error(b->diag, ER_WRONG_ARGUMENTS,
-                    strcmp(def->name, "stddev_pop") == 0 ? "std"
-                    : strcmp(def->name, "var_pop") == 0  ? "variance"
-                                                         : def->name);
+    return my_error(b->diag, ER_WRONG_ARGUMENTS, bexpr_agg_name(def));
 }
 
 db_err bind__refuse_vector_cast(struct binder *b, const struct ast_type *to,
