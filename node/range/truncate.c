@@ -220,6 +220,7 @@ static void split_if_large(struct replica *r)
     if (j.err == ERR_OK && full_size(r, &j) == ERR_OK && whole(&j) > rs->opts.range_size_max) {
         split_in_two(r, &j);
     }
+    r->look_again = r->look_again || j.err != ERR_OK;
     arena_fini(&j.arena);
 }
 

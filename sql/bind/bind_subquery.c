@@ -215,7 +215,9 @@ static db_err match_columns(struct binder *b, const struct scope *scope, struct 
         struct bexpr *eq;
         struct bexpr *column = items[i].expr;
         b->func.operation = sign;
+        b->func.apart = true;
         db_err err = bind__comparison(b, AST_OP_EQ, left[i], column, &eq);
+        b->func.apart = false;
         b->func.operation = NULL;
         if (err == ERR_SQL && b->opts->defines_view) { /* MYSQL: compared when the view is used */
             struct value known = value_int(1);

@@ -165,6 +165,7 @@ struct func_bind_ctx {
     bool among;    /* a comparison is one of those of IN, BETWEEN or CASE: constant text that is no
                       date is no error there, and a TIME meets all text as a time */
     bool between;  /* with that: of BETWEEN */
+    bool apart;    /* values of both sides are compared elsewhere: they must be made of one type */
     bool ahead;    /* with that: of a list that is computed before a row is read */
     bool by_value; /* with that: a constant number is not made of the column's type (CASE, rows) */
     bool view; /* a view is defined: whether constant text can be converted is seen when it is used

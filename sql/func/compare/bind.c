@@ -84,8 +84,8 @@ static bool whole_text(const struct func_arg *column, struct func_arg *text)
 static bool later_text(const struct func_bind_ctx *ctx, const struct func_arg *column,
                        const struct func_arg *text)
 {
-    return type_is_integer(&column->type) && column->constant == NULL && readable_text(text) &&
-           (ctx->again || (column->is_column && text->constant == NULL));
+    return !ctx->apart && type_is_integer(&column->type) && column->constant == NULL &&
+           readable_text(text) && (ctx->again || (column->is_column && text->constant == NULL));
 }
 
 /* Text that begins with a whole number, or may. */
