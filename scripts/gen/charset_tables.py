@@ -111,11 +111,12 @@ def emit_single(out, path):
     for name, t in charsets.items():
         uni = t["unicode"]
         limit = 0x80 if name == "ascii" else 0x100
-        # An undefined byte is recorded as '?': the only byte that may be that character is its own.
-        uni = [u if i < limit and (u != 0x3F or i == 0x3F) else 0xFFFD for i, u in enumerate(uni)]
+        # An undefined byte is recorded as '?': the only byte that may be that character is its own. (tis620 has U+FFFD for its own, which
+        # becomes the last of them.)
+        uni = [u if i < limit and (u != 0x3F or i == 0x3F) else 0 for i, u in enumerate(uni)]
         back = {}
         for i, u in enumerate(uni):
-            if u != 0xFFFD and u not in back:
+            if (u != 0 or i == 0) and (u not in back or u == 0xFFFD):
                 back[u] = i
         t["unicode"] = uni
         out.array("static const uint16_t", "uni_%s[256]" % name, uni)

@@ -801,11 +801,13 @@ db_err bind__collate(struct binder *b, struct scope *scope, const struct ast_col
         TRY(collation_require(c->name, b->diag, &coll));
     }
     bool text = type_is_string(&e->type) || e->type.id == TYPE_ENUM || e->type.id == TYPE_SET;
-    if (!is_using && e->type.id == TYPE_NULL && e->kind != BEXPR_PARAM && coll->id != COLL_BINARY) {
+    /* what type a parameter has is not known yet, nor what is made of one that is NULL now */
+    bool null = e->type.id == TYPE_NULL || e->coercibility == COERCIBILITY_NULL;
+    bool later = (null && e->has_param) || e->kind == BEXPR_PARAM;
+    if (!is_using && e->type.id == TYPE_NULL && !later && coll->id != COLL_BINARY) {
         return my_error(b->diag, ER_COLLATION_CHARSET_MISMATCH, coll->name, "binary");
     }
-    /* what type a parameter has is not known yet */
-    bool known = e->type.collation != COLL_BINARY || e->kind != BEXPR_PARAM;
+    bool known = !later || (e->type.collation != COLL_BINARY && e->type.id != TYPE_NULL);
     unsigned own = text ? e->type.collation : bind__arg(e).text_collation;
     if (!is_using && own != 0 && known) {
         const struct collation *from = collation_by_id(own);

@@ -79,7 +79,7 @@ struct multi_byte {
 };
 
 struct single_byte {
-    const uint16_t *to_unicode;   /* [256], 0xfffd: none */
+    const uint16_t *to_unicode;   /* [256], 0 but for byte 0: none */
     const uint32_t *from_unicode; /* sorted cp << 8 | byte */
     uint16_t from_count;
     const uint8_t *upper;

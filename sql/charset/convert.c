@@ -29,6 +29,20 @@ static bool unchanged(const struct charset *from, struct slice s, const struct c
     return false;
 }
 
+bool charset_is_text(const struct charset *cs, struct slice s)
+{
+    if (!charset_valid(cs, s)) {
+        return false;
+    }
+    uint32_t cp;
+    for (size_t i = 0; cs->maxlen == 1 && i < s.len; i++) {
+        if (charset_decode(cs, s.ptr + i, s.ptr + s.len, &cp) == 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static db_err convert_chars(const struct charset *from, struct slice s, const struct charset *to,
                             struct buf *out, size_t *ret_lossy)
 {

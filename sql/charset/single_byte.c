@@ -10,7 +10,7 @@ static unsigned single_decode(const struct charset *cs, const uint8_t *p, const 
         return 0;
     }
     uint16_t cp = ((const struct single_byte *)cs->data)->to_unicode[*p];
-    if (cp == 0xfffd) {
+    if (cp == 0 && *p != 0) {
         return 0;
     }
     *ret_cp = cp;

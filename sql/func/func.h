@@ -177,8 +177,9 @@ struct func_bind_ctx {
     bool by_text; /* set by bind: another literal in the same place may be bound otherwise */
 };
 
-/* Coercibility of text that two collations have gone into: of no certain one. */
-enum { COERCIBILITY_MIX = 7 };
+/* Coercibility of NULL and what is made of it, and of text that two collations have gone into: of
+ * no certain one. */
+enum { COERCIBILITY_NULL = 6, COERCIBILITY_MIX = 7 };
 
 /* What an argument is to be cast to. want_cast false: as it is. */
 struct func_arg {

@@ -241,10 +241,10 @@ static db_err to_text(struct cast_ctx *ctx, const struct sql_type *from, const s
             return cannot_convert(ctx, text, source, target);
         }
         /* Bytes are taken for text as they are: they must be text of that charset. */
+        if (source->id == COLL_BINARY && refuse && !charset_is_text(target->cs, s)) {
+            return cannot_convert(ctx, s, source, target);
+        }
         if (source->id == COLL_BINARY && !charset_valid(target->cs, s)) {
-            if (refuse) {
-                return cannot_convert(ctx, s, source, target);
-            }
             size_t good = target->cs->ops->valid_prefix(target->cs, s);
             struct slice bad = slice_from(s, good);
             char shown[7] = "";
