@@ -1,7 +1,7 @@
 """What may differ from the reference in a change: its outcome, or of which rows it is."""
 import re
 
-from known import EXPLANATIONS, OF_ROWS, OF_VALUES, TABLE, TIMES, VIEW, constant_times, count, equal_rows, literal_form, padded_text, reach, row_of_none
+from known import EXPLANATIONS, OF_ROWS, OF_VALUES, TABLE, TIMES, VIEW, constant_times, count, equal_rows, letting_zeros, literal_form, padded_text, reach, row_of_none
 from met import common, unconditional
 
 # which rows a cascade has reached before they are deleted themselves, and whether ALTER copies the table, is open
@@ -183,6 +183,20 @@ def reads_a_row(server, oracle, sql, got, wanted):
     if (server if got[0] == "changed" else oracle).change(of_all) != ("error", KEY_REFUSED):
         return False
     count("reads_a_row", sql, got, wanted)
+    return True
+
+
+ZERO_REFUSED = re.compile(r"Incorrect \w+ value: '0000-00-00[^']*' for column '(?!\w+')")
+
+
+def keeps_no_zeros(oracle, sql, got, wanted):
+    """A change for which the reference keeps rows of a query, strictly: it refuses a zero date of a column of that query, and does what the server
+    does where its modes let such dates be. It is counted."""
+    if got[0] != "changed" or wanted != ("error", 1292) or not ZERO_REFUSED.search(oracle.said.get(str(sql)) or ""):
+        return False
+    if letting_zeros(oracle, lambda: oracle.change(sql)) != got:
+        return False
+    count("keeps_no_zeros", sql)
     return True
 
 
