@@ -140,6 +140,19 @@ struct blocks {
     bool distinct;
 };
 
+enum { PARAM_CHARS = 65535 };
+
+/* MYSQL: a column of NULL takes no text but the empty one, that of a parameter which is NULL now
+ * any. */
+static void type_of_null(struct binder *b, const struct blocks *k, struct lcolumn *col)
+{
+    const struct bexpr *made = bind__constant_of(b, k->seed, col->id);
+    if (made != NULL && made->placeholder) {
+        col->type = func_text_type(PARAM_CHARS, b->opts->connection_collation);
+    }
+    bind_stored_type(&col->type);
+}
+
 /* From now on the recursive table has the columns of the blocks so far, all nullable. */
 static db_err set_columns(struct binder *b, struct cte_def *c, const struct blocks *k)
 {
@@ -152,6 +165,9 @@ static db_err set_columns(struct binder *b, struct cte_def *c, const struct bloc
         bool column = col->def != NULL || col->base != NULL;
         if (column && type_is_integer(&col->type)) { /* MYSQL: without a width of its own */
             col->type = type_int((enum type_id)col->type.id, type_is_unsigned(&col->type));
+        }
+        if (col->type.id == TYPE_NULL) {
+            type_of_null(b, k, col);
         }
         col->type.flags = (uint8_t)(col->type.flags & ~(TYPE_F_NOT_NULL | TYPE_F_EXPR));
         col->made = MADE_STORED;

@@ -710,11 +710,7 @@ db_err exec__limit_value(struct exec_ctx *ctx, const struct bexpr *e, uint64_t n
         return ERR_OK;
     }
     if (v.phys != PHYS_INT) {
-        struct sql_type from = value_type(&v);
-        int64_t n;
-        bool is_unsigned;
-        TRY(value_to_int(ctx->eval.cast, &from, &v, &n, &is_unsigned));
-        v = is_unsigned ? value_uint((uint64_t)n) : value_int(n);
+        return my_error(ctx->diag, ER_WRONG_ARGUMENTS, "EXECUTE");
     }
     if (!v.is_unsigned && v.i < 0) {
         return my_error(ctx->diag, ER_DATA_OUT_OF_RANGE, "unsigned integer", "EXECUTE");

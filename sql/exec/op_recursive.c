@@ -83,7 +83,8 @@ static db_err take(struct op_recursive *s, struct exec_ctx *ctx, const struct ch
     chunk_reset(&s->out);
     for (uint32_t c = 0; c < s->out.column_count; c++) {
         s->out.columns[c].arena = ctx->eval.arena;
-        if (s->in_rounds && !s->as_is[c]) {
+        bool null = in->columns[c].type->id == TYPE_NULL; /* of a column that has a type */
+        if (s->in_rounds ? !s->as_is[c] : null) {
             TRY(store_column(s, ctx, in, c));
             continue;
         }

@@ -66,14 +66,19 @@ static struct slice print(uint64_t v, unsigned radix, bool neg, char buf[RADIX_D
     return slice_of(p, (size_t)(buf + RADIX_DIGITS_MAX - p));
 }
 
+static uint64_t magnitude(int64_t n)
+{
+    return n < 0 ? 0 - (uint64_t)n : (uint64_t)n;
+}
+
 db_err math_conv(EVAL_ARGS)
 {
     EACH_ROW(row)
     {
         int64_t from = call->arg_count == 3 ? vec_i64(args[1], row) : 10;
         int64_t to = call->arg_count == 3 ? vec_i64(args[2], row) : call->variant;
-        int64_t abs_from = from < 0 ? -from : from;
-        int64_t abs_to = to < 0 ? -to : to;
+        uint64_t abs_from = magnitude(from);
+        uint64_t abs_to = magnitude(to);
         if (abs_from < 2 || abs_from > 36 || abs_to < 2 || abs_to > 36) {
             vec_set_null(out, row);
             continue;

@@ -198,11 +198,12 @@ db_err string_substring(EVAL_ARGS)
         }
         if (from < 0) {
             size_t chars = charset_char_count(cs, s);
-            if ((uint64_t)-from > chars) {
+            uint64_t back = 0 - (uint64_t)from;
+            if (back > chars) {
                 set_part(out, row, SLICE_EMPTY);
                 continue;
             }
-            start = chars - (size_t)-from;
+            start = chars - (size_t)back;
         }
         set_part(out, row, charset_substring(cs, s, start, count));
     }

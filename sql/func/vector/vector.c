@@ -164,8 +164,8 @@ static db_err want_vector(struct func_bind_ctx *ctx, const struct func_call *cal
                           struct func_arg *arg)
 {
     const struct sql_type *t = &arg->type;
-    bool bytes = type_is_string(t) && t->collation == COLL_BINARY;
-    if (!bytes && t->id != TYPE_VECTOR && t->id != TYPE_NULL && !arg->is_placeholder) {
+    bool bytes = type_is_string(t) && (t->collation == COLL_BINARY || arg->is_placeholder);
+    if (!bytes && t->id != TYPE_VECTOR && t->id != TYPE_NULL) {
         return my_error(ctx->diag, ER_WRONG_ARGUMENTS, mysql_name(call));
     }
     if (t->id == TYPE_NULL) {
