@@ -164,7 +164,8 @@ know).
   IN of a subquery with EXCEPT or INTERSECT that reads the outer row, or that is asked for NULL; numbers below 100 that are years beside YEAR by a key or in
   one block, and numbers in another; a text of PREPARE read in utf8mb3 (`?` for what has four bytes);
   conditions (`<>`, `<`) that compare casts of one value to two lengths of a type (`CAST(x AS DECIMAL(10,1)) <> CAST(x AS DECIMAL(10,5))`),
-  which it takes for the same; frames of `RANGE ... INTERVAL` where a zero date is among the rows;
+  which it takes for the same, as ADDTIME and SUBTIME
+  of the same values; frames of `RANGE ... INTERVAL` where a zero date is among the rows;
   an UPDATE of several tables that writes to one while it reads it, and compares what it has just written (a generated column);
   `VALUES ROW(...) ORDER BY`, which orders nothing; NULL that GROUP_CONCAT's ORDER BY takes for 0 or ''; `SHA2(LEAST(x, y), n)`, which takes the least of the bytes;
   MIN and MAX of text that CAST or CONVERT puts into another character set, of groups in a temporary table, converted twice;

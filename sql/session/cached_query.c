@@ -106,7 +106,7 @@ static db_err find_plan(struct statement *st, struct slice text, const struct pa
 static bool negate(struct value *v)
 {
     switch ((int)v->phys) {
-    case PHYS_INT: v->i = -v->i; return !v->is_unsigned;
+    case PHYS_INT: v->i = (int64_t)(0 - v->u); return !v->is_unsigned;
     case PHYS_DOUBLE: v->d = -v->d; return true;
     case PHYS_DECIMAL: decimal_neg(&v->dec); return true;
     default: return false;
