@@ -11,7 +11,16 @@ PREPARE, EXECUTE, CLOSE = 0x16, 0x17, 0x19
 FIXED = {FIELD_TYPE.TINY: "bB", FIELD_TYPE.SHORT: "hH", FIELD_TYPE.YEAR: "hH", FIELD_TYPE.LONG: "iI", FIELD_TYPE.INT24: "iI",
          FIELD_TYPE.LONGLONG: "qQ", FIELD_TYPE.FLOAT: "ff", FIELD_TYPE.DOUBLE: "dd"}
 UNSIGNED = 32
+UNSIGNED_TYPE = 128        # of a parameter
 BINARY_CHARSET = 63
+
+
+def number_of(text):
+    """What is sent as a DECIMAL; as it is, where that is no number."""
+    try:
+        return decimal.Decimal(text)
+    except decimal.InvalidOperation:
+        return text
 
 
 def fraction(micros, decimals):
@@ -39,20 +48,33 @@ def value(packet, field):
         return time_of(packet.read(packet.read_uint8()), field)
     data = packet.read_length_coded_string()
     if field.type_code in (FIELD_TYPE.DECIMAL, FIELD_TYPE.NEWDECIMAL):
-        return decimal.Decimal(data.decode())
+        return number_of(data.decode())
     if field.charsetnr == BINARY_CHARSET and field.type_code != FIELD_TYPE.JSON:
         return data
     return data.decode("utf8", "surrogateescape")
 
 
+def lengthed(data):
+    """With its length, as short values have it."""
+    if len(data) > 250:
+        raise ValueError("a parameter of %d bytes" % len(data))
+    return bytes([len(data)]) + data
+
+
 def parameter(literal):
-    """Type and bytes of a literal's value."""
+    """Type, whether it is unsigned, and bytes of a literal's value."""
     if literal.startswith("'"):
-        text = literal[1:-1].encode()
-        return FIELD_TYPE.VAR_STRING, bytes([len(text)]) + text
+        return FIELD_TYPE.VAR_STRING, 0, lengthed(literal[1:-1].encode())
+    if literal.startswith("x'"):
+        return FIELD_TYPE.BLOB, 0, lengthed(bytes.fromhex(literal[2:-1]))
+    if literal == "NULL":
+        return FIELD_TYPE.NULL, 0, b""
+    if "e" in literal:
+        return FIELD_TYPE.DOUBLE, 0, struct.pack("<d", float(literal))
     if "." in literal:
-        return FIELD_TYPE.NEWDECIMAL, bytes([len(literal)]) + literal.encode()
-    return FIELD_TYPE.LONGLONG, struct.pack("<q", int(literal))
+        return FIELD_TYPE.NEWDECIMAL, 0, lengthed(literal.encode())
+    number = int(literal)
+    return FIELD_TYPE.LONGLONG, UNSIGNED_TYPE * (number >= 1 << 63), struct.pack("<Q", number % (1 << 64))
 
 
 def skip(connection, count):
@@ -61,33 +83,49 @@ def skip(connection, count):
         connection._read_packet()
 
 
-def run(connection, text, literals):
-    """Rows, or the number of affected ones; errors as PyMySQL raises them."""
+def prepare(connection, text):
+    """The number of the statement; errors as PyMySQL raises them."""
     connection._execute_command(PREPARE, text)
     head = connection._read_packet().get_all_data()
     number, columns, parameters = struct.unpack("<IHH", head[1:9])
     skip(connection, parameters)
     skip(connection, columns)
+    return number
+
+
+def close(connection, number):
+    if connection.open:     # a time-out has closed it, and is what is told
+        connection._execute_command(CLOSE, struct.pack("<I", number))
+
+
+def execute(connection, number, literals):
+    """Rows, or the number of affected ones; errors as PyMySQL raises them."""
+    body = struct.pack("<IBI", number, 0, 1)
+    if literals:
+        values = [parameter(p) for p in literals]
+        nulls = sum((p == "NULL") << i for i, p in enumerate(literals)).to_bytes((len(literals) + 7) // 8, "little")
+        body += nulls + b"\1" + b"".join(struct.pack("<BB", t, u) for t, u, _ in values) + b"".join(v for _, _, v in values)
+    connection._execute_command(EXECUTE, body)
+    first = connection._read_packet()
+    if first.is_ok_packet():
+        first.advance(1)
+        return first.read_length_encoded_integer()
+    fields = [connection._read_packet(FieldDescriptorPacket) for _ in range(first.read_length_encoded_integer())]
+    connection._read_packet()
+    rows = []
+    while True:
+        packet = connection._read_packet()
+        if packet.is_eof_packet():
+            return rows
+        packet.advance(1)
+        nulls = packet.read((len(fields) + 9) // 8)
+        rows.append(tuple(None if nulls[(i + 2) // 8] >> (i + 2) % 8 & 1 else value(packet, f) for i, f in enumerate(fields)))
+
+
+def run(connection, text, literals):
+    """Of a statement that is executed once."""
+    number = prepare(connection, text)
     try:
-        body = struct.pack("<IBI", number, 0, 1)
-        if literals:
-            values = [parameter(p) for p in literals]
-            body += bytes((len(values) + 7) // 8) + b"\1" + b"".join(struct.pack("<BB", t, 0) for t, _ in values) + b"".join(v for _, v in values)
-        connection._execute_command(EXECUTE, body)
-        first = connection._read_packet()
-        if first.is_ok_packet():
-            first.advance(1)
-            return first.read_length_encoded_integer()
-        fields = [connection._read_packet(FieldDescriptorPacket) for _ in range(first.read_length_encoded_integer())]
-        connection._read_packet()
-        rows = []
-        while True:
-            packet = connection._read_packet()
-            if packet.is_eof_packet():
-                return rows
-            packet.advance(1)
-            nulls = packet.read((len(fields) + 9) // 8)
-            rows.append(tuple(None if nulls[(i + 2) // 8] >> (i + 2) % 8 & 1 else value(packet, f) for i, f in enumerate(fields)))
+        return execute(connection, number, literals)
     finally:
-        if connection.open:     # a time-out has closed it, and is what is told
-            connection._execute_command(CLOSE, struct.pack("<I", number))
+        close(connection, number)

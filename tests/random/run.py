@@ -57,14 +57,6 @@ class ReferenceGone(TimeUp):
     """The reference server ended; somebody starts it again."""
 
 
-def number_of(text):
-    """What is sent as a DECIMAL; as it is, where that is no number."""
-    try:
-        return decimal.Decimal(text)
-    except decimal.InvalidOperation:
-        return text
-
-
 class Server:
     end = float("inf")  # of the run
 
@@ -80,7 +72,7 @@ class Server:
     def connect(self):
         # dates and times as text: what a parameter's value is of another type shows in metadata only
         conv = {k: v for k, v in pymysql.converters.decoders.items() if k not in TEMPORAL}
-        conv[FIELD_TYPE.DECIMAL] = conv[FIELD_TYPE.NEWDECIMAL] = number_of
+        conv[FIELD_TYPE.DECIMAL] = conv[FIELD_TYPE.NEWDECIMAL] = binary.number_of
         tries = REFERENCE_TRIES if self.reference else 1
         while True:
             try:
