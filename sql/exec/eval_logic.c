@@ -1,6 +1,17 @@
 /* AND, OR, CASE, COALESCE: nodes that look at an argument only for the rows that need it. */
 #include "sql/exec/exec_int.h"
 
+db_err exec__fixed_holds(struct exec_ctx *ctx, struct expr_state *s, bool *ret_holds)
+{
+    struct vector *v;
+    bool holds = false;
+    TRY(expr_eval(ctx, s, NULL, &v));
+    TRY(vec_is_null(v, 0) ? ERR_OK : exec__truth(ctx, v, 0, &holds));
+    TRY(cast_refusal(ctx->eval.cast, ERR_OK));
+    *ret_holds = holds;
+    return ERR_OK;
+}
+
 /* AND: false decides; OR: true decides. Rows that are decided leave the selection; NULL is
  * remembered. */
 db_err exec__eval_and_or(struct exec_ctx *ctx, struct expr_state *s, const struct eval_rows *rows,

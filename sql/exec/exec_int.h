@@ -118,6 +118,8 @@ static inline db_err op_child_next(struct op *op, struct exec_ctx *ctx, uint32_t
 }
 db_err exec__prepare_list(struct exec_ctx *ctx, struct bexpr *const *list, uint32_t count,
                           struct expr_state ***ret);
+/* eval_logic.c: is the condition, which is the same for all rows, true? */
+db_err exec__fixed_holds(struct exec_ctx *ctx, struct expr_state *s, bool *ret_holds);
 /* eval_list.c: what is said meanwhile, to be told later. The caller fills arena, and row as it goes
  * on; the arena outlives what is heard. Where nobody listens, or somebody else does so already,
  * nothing is heard. */

@@ -23,7 +23,8 @@ struct op_hash_join {
     struct join_run *run;
     struct arena left_arena, right_arena, scratch;
     struct row_node *rest; /* FULL */
-    bool opened, built, ended;
+    struct chunk *ahead;   /* the left side's first chunk, read before the right side */
+    bool opened, right_opened, built, ended;
     /* parts */
     bool spilled, sorted;
     struct packed_format left_format; /* left columns, number */

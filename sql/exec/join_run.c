@@ -1,7 +1,11 @@
 /* Pairs are collected until the chunk is full or the left chunk is at its end, then both sides are
  * laid side by side and the conditions are evaluated on all of them at once. A left row of an outer
  * join whose pairs all fail takes the place of its first pair, so that the order of the left side
- * holds. SEMI and ANTI only mark left rows; the left chunk then goes up with a selection. */
+ * holds. SEMI and ANTI only mark left rows; the left chunk then goes up with a selection.
+ *
+ * Conditions that are the same for all rows stand apart: they are asked before the right side is
+ * read. FULL reads it anyway, and of NOT IN an unknown condition counts: there they are as others.
+ */
 #include "sql/exec/join_run.h"
 
 #include "base/fiber.h"
@@ -26,6 +30,29 @@ static db_err make_chunk(struct join_run *r, struct exec_ctx *ctx,
     return chunk_init_rows(&r->chunk, types, nl + nr + (carry_type != NULL), r->room, ctx->arena);
 }
 
+/* Those that are the same for all rows to r->fixed. */
+static db_err take_conditions(struct join_run *r, struct exec_ctx *ctx)
+{
+    const struct plan_node *n = r->node;
+    uint32_t count = n->u.join.filter_count;
+    struct expr_state **all;
+    TRY(exec__prepare_list(ctx, n->u.join.filters, count, &all));
+    r->filters = ARENA_ARRAY(ctx->arena, struct expr_state *, count);
+    r->fixed = ARENA_ARRAY(ctx->arena, struct expr_state *, count);
+    if (r->filters == NULL || r->fixed == NULL) {
+        return ERR_LIMIT;
+    }
+    bool apart = r->kind != JOIN_FULL && !r->null_is_match;
+    for (uint32_t i = 0; i < count; i++) {
+        if (apart && bexpr_is_fixed(n->u.join.filters[i])) {
+            r->fixed[r->fixed_count++] = all[i];
+        } else {
+            r->filters[r->filter_count++] = all[i];
+        }
+    }
+    return ERR_OK;
+}
+
 db_err join_run_init(struct join_run *r, struct exec_ctx *ctx, const struct plan_node *node,
                      const struct sql_type *const *right_types, uint32_t right_count,
                      const struct packed_format *right, uint32_t right_base,
@@ -37,8 +64,7 @@ db_err join_run_init(struct join_run *r, struct exec_ctx *ctx, const struct plan
                            .right_count = right_count,
                            .right = right,
                            .right_base = right_base,
-                           .carry = carry_type != NULL,
-                           .filter_count = node->u.join.filter_count};
+                           .carry = carry_type != NULL};
     r->null_is_match = r->kind == JOIN_ANTI && node->u.join.null_aware;
     bool small = carry_type == NULL && node->rows < ROOM_FIRST / 2;
     r->room = small ? ROOM_FIRST : CHUNK_ROWS;
@@ -51,14 +77,26 @@ db_err join_run_init(struct join_run *r, struct exec_ctx *ctx, const struct plan
     if (r->pairs == NULL || r->partners == NULL || r->rows == NULL || r->sel == NULL) {
         return ERR_LIMIT;
     }
+    TRY(take_conditions(r, ctx));
     if (join_gives_left_only(r->kind) && r->filter_count != 0) {
         r->next_of = ARENA_ARRAY(ctx->arena, struct row_node *, CHUNK_ROWS);
         if (r->next_of == NULL) {
             return ERR_LIMIT;
         }
     }
-    TRY(make_chunk(r, ctx, right_types, carry_type));
-    return exec__prepare_list(ctx, node->u.join.filters, r->filter_count, &r->filters);
+    return make_chunk(r, ctx, right_types, carry_type);
+}
+
+db_err join_run_ask(struct join_run *r, struct exec_ctx *ctx, bool *ret_never)
+{
+    bool holds = true;
+    for (uint32_t i = 0; i < r->fixed_count && !r->asked && holds; i++) {
+        TRY(exec__fixed_holds(ctx, r->fixed[i], &holds));
+    }
+    r->never = r->never || !holds;
+    r->asked = true;
+    *ret_never = r->never;
+    return ERR_OK;
 }
 
 void join_run_left(struct join_run *r, struct chunk *left)

@@ -34,6 +34,9 @@ struct join_run {
     bool partial;
     struct expr_state **filters;
     uint32_t filter_count;
+    struct expr_state **fixed; /* conditions that are the same for all rows */
+    uint32_t fixed_count;
+    bool asked, never;
     struct join_cursor cursor;
     /* the left chunk */
     struct chunk *left;
@@ -65,6 +68,10 @@ MUST_USE db_err join_run_init(struct join_run *r, struct exec_ctx *ctx,
                               const struct sql_type *const *right_types, uint32_t right_count,
                               const struct packed_format *right, uint32_t right_base,
                               const struct sql_type *carry_type);
+/* Asks once, from the first call on, the conditions that are the same for all rows; call it when
+ * there is a left row and before anything is read on the right. *ret_never: one of them is not
+ * true, no pair holds and the right side need not be read. Errors: those of the conditions. */
+MUST_USE db_err join_run_ask(struct join_run *r, struct exec_ctx *ctx, bool *ret_never);
 /* The chunk stays valid until join_run_next has given NULL. */
 void join_run_left(struct join_run *r, struct chunk *left);
 /* Is there nothing left of the left chunk (or none was given)? */

@@ -140,6 +140,7 @@ static db_err take_row(struct op_apply *s, struct exec_ctx *ctx)
 static db_err next_pairing(struct op_apply *s, struct exec_ctx *ctx)
 {
     bool end = false;
+    bool never = false;
     if (s->in_row) {
         s->matched = (s->run.matched[0] & 1) != 0;
     } else {
@@ -147,10 +148,11 @@ static db_err next_pairing(struct op_apply *s, struct exec_ctx *ctx)
         if (s->ended) {
             return ERR_OK;
         }
+        TRY(join_run_ask(&s->run, ctx, &never));
     }
-    if (s->matched && join_gives_left_only(s->run.kind)) {
+    if (never || (s->matched && join_gives_left_only(s->run.kind))) {
         row_table_clear(&s->right);
-        end = true; /* more partners change nothing */
+        end = true; /* there is no partner, or more of them change nothing */
     } else {
         TRY(run_right(s, ctx, &end));
     }

@@ -85,6 +85,15 @@ db_err hash_join_use_run(struct op_hash_join *s, struct exec_ctx *ctx, bool numb
     return ERR_OK;
 }
 
+static db_err start_right(struct op_hash_join *s, struct exec_ctx *ctx)
+{
+    if (s->right_opened) {
+        return ERR_OK;
+    }
+    s->right_opened = true;
+    return op_open(s->op.children[1], ctx);
+}
+
 static db_err hash_join_open(struct op *op, struct exec_ctx *ctx)
 {
     struct op_hash_join *s = (struct op_hash_join *)op;
@@ -105,7 +114,7 @@ static db_err hash_join_open(struct op *op, struct exec_ctx *ctx)
     TRY(prepare(s, ctx));
     TRY(hash_join_use_run(s, ctx, false));
     TRY(op_open(op->children[0], ctx));
-    return op_open(op->children[1], ctx);
+    return s->run->fixed_count == 0 ? start_right(s, ctx) : ERR_OK;
 }
 
 /* ---- building ---- */
@@ -162,13 +171,22 @@ static db_err read_right(struct op_hash_join *s, struct exec_ctx *ctx)
 
 /* ---- the left side ---- */
 
-db_err hash_join_next_left(struct op_hash_join *s, struct exec_ctx *ctx, struct chunk **ret)
+static db_err left_chunk(struct op_hash_join *s, struct exec_ctx *ctx, struct chunk **ret)
 {
-    struct chunk *left;
-    *ret = NULL;
     arena_reset(&s->left_arena);
     struct saved_arenas saved = exec__enter_arena(ctx, &s->left_arena);
-    db_err err = op_child_next(&s->op, ctx, 0, &left);
+    db_err err = op_child_next(&s->op, ctx, 0, ret);
+    exec__leave_arena(ctx, saved);
+    return err;
+}
+
+db_err hash_join_next_left(struct op_hash_join *s, struct exec_ctx *ctx, struct chunk **ret)
+{
+    struct chunk *left = s->ahead;
+    *ret = s->ahead = NULL;
+    TRY(left == NULL ? left_chunk(s, ctx, &left) : ERR_OK);
+    struct saved_arenas saved = exec__enter_arena(ctx, &s->left_arena);
+    db_err err = ERR_OK;
     for (uint32_t i = 0; err == ERR_OK && left != NULL && i < s->key_count; i++) {
         err = expr_eval(ctx, s->left_keys[i], left, &s->probe[i]);
     }
@@ -183,10 +201,29 @@ db_err hash_join_next_left(struct op_hash_join *s, struct exec_ctx *ctx, struct 
 
 /* ---- results ---- */
 
+/* A condition that is the same for all rows decides, when there is a left row, whether the right
+ * side is read at all. */
+static db_err ask_first(struct op_hash_join *s, struct exec_ctx *ctx, bool *ret_never)
+{
+    *ret_never = false;
+    if (s->run->fixed_count == 0) {
+        return ERR_OK;
+    }
+    TRY(left_chunk(s, ctx, &s->ahead));
+    s->ended = *ret_never = s->ahead == NULL;
+    return s->ended ? ERR_OK : join_run_ask(s->run, ctx, ret_never);
+}
+
 static db_err build(struct op_hash_join *s, struct exec_ctx *ctx)
 {
+    bool never;
+    TRY(ask_first(s, ctx, &never));
+    if (s->ended) {
+        return ERR_OK;
+    }
+    TRY(never ? ERR_OK : start_right(s, ctx));
     struct saved_arenas saved = exec__enter_arena(ctx, &s->right_arena);
-    db_err err = read_right(s, ctx);
+    db_err err = never ? ERR_OK : read_right(s, ctx);
     exec__leave_arena(ctx, saved);
     TRY(err);
     if (!s->spilled) {
@@ -223,7 +260,7 @@ static db_err hash_join_next(struct op *op, struct exec_ctx *ctx, struct chunk *
 {
     struct op_hash_join *s = (struct op_hash_join *)op;
     *ret = NULL;
-    if (!s->built) {
+    if (!s->built && !s->ended) {
         TRY(build(s, ctx));
     }
     if (s->sorted) {
@@ -250,6 +287,7 @@ static db_err hash_join_next(struct op *op, struct exec_ctx *ctx, struct chunk *
 static db_err hash_join_rescan(struct op *op, struct exec_ctx *ctx)
 {
     struct op_hash_join *s = (struct op_hash_join *)op;
+    s->ahead = NULL;
     if (op->node->u.join.keeps_right && s->built && !s->spilled) {
         s->ended = false;
         TRY(hash_join_use_run(s, ctx, false));
@@ -263,7 +301,7 @@ static db_err hash_join_rescan(struct op *op, struct exec_ctx *ctx)
     s->sorted = false;
     TRY(hash_join_use_run(s, ctx, false));
     TRY(op_rescan(op->children[0], ctx));
-    return op_rescan(op->children[1], ctx);
+    return s->right_opened ? op_rescan(op->children[1], ctx) : ERR_OK;
 }
 
 static void hash_join_close(struct op *op, struct exec_ctx *ctx)

@@ -353,6 +353,15 @@ static db_err look_up(struct op_lookup_join *s, struct exec_ctx *ctx, const stru
     return s->unique ? look_up_unique(s, ctx) : look_up_prefixes(s, ctx);
 }
 
+static db_err find_nothing(struct op_lookup_join *s, const struct chunk *left)
+{
+    row_table_clear(&s->rows);
+    for (uint32_t i = 0; i < left->count; i++) {
+        s->key_of[i] = UINT32_MAX;
+    }
+    return ERR_OK;
+}
+
 /* ---- results ---- */
 
 static db_err next_left(struct op_lookup_join *s, struct exec_ctx *ctx)
@@ -362,8 +371,12 @@ static db_err next_left(struct op_lookup_join *s, struct exec_ctx *ctx)
     arena_reset(&s->batch);
     struct saved_arenas saved = exec__enter_arena(ctx, &s->left_arena);
     db_err err = op_child_next(&s->op, ctx, 0, &left);
+    bool never = false;
     if (err == ERR_OK && left != NULL) {
-        err = look_up(s, ctx, left);
+        err = join_run_ask(&s->run, ctx, &never);
+    }
+    if (err == ERR_OK && left != NULL) {
+        err = never ? find_nothing(s, left) : look_up(s, ctx, left);
     }
     exec__leave_arena(ctx, saved);
     TRY(err);

@@ -120,20 +120,16 @@ static uint16_t *new_selection(struct exec_ctx *ctx)
 static db_err ask_once(struct op_filter *f, struct exec_ctx *ctx)
 {
     const struct plan_node *n = f->op.node;
+    bool holds = true;
     f->count = 0;
-    f->never = false;
-    for (uint32_t i = 0; i < n->u.filter.count && !f->never; i++) {
+    for (uint32_t i = 0; i < n->u.filter.count && holds; i++) {
         if (!bexpr_is_fixed(n->u.filter.conjuncts[i])) {
             f->conds[f->count++] = f->conds[i];
             continue;
         }
-        struct vector *v;
-        bool is_true = false;
-        TRY(expr_eval(ctx, f->conds[i], NULL, &v));
-        TRY(vec_is_null(v, 0) ? ERR_OK : exec__truth(ctx, v, 0, &is_true));
-        TRY(cast_refusal(ctx->eval.cast, ERR_OK));
-        f->never = !is_true;
+        TRY(exec__fixed_holds(ctx, f->conds[i], &holds));
     }
+    f->never = !holds;
     return ERR_OK;
 }
 

@@ -249,16 +249,17 @@ static enum side side_of(const struct lnode *n, const struct bexpr *e, bool for_
 
 /* The conditions of a filter that is the right side of an outer join or a semijoin go their way
  * with those of ON: nothing stands between the join and its table. What is the same for all rows
- * decides a semijoin as a whole. */
-static db_err of_right(struct optimizer *o, struct lnode *n, struct conjuncts *right,
-                       struct conjuncts *above)
+ * decides a semijoin as a whole; an outer join asks it before it reads that side. */
+static db_err of_right(struct optimizer *o, struct lnode *n, struct conjuncts *to)
 {
+    enum join_kind k = n->u.join.kind;
+    bool by_on = k == JOIN_LEFT || (k == JOIN_ANTI && !n->u.join.null_aware);
+    enum side fixed = k == JOIN_SEMI ? SIDE_ABOVE : by_on ? SIDE_ON : SIDE_RIGHT;
     while (n->children[1]->kind == LNODE_FILTER) {
         const struct lnode *f = n->children[1];
         for (uint32_t i = 0; i < f->u.filter.count; i++) {
             struct bexpr *e = f->u.filter.conjuncts[i];
-            bool decides = n->u.join.kind == JOIN_SEMI && bexpr_is_fixed(e);
-            TRY(opt__add_conjunct(o, decides ? above : right, e));
+            TRY(opt__add_conjunct(o, &to[bexpr_is_fixed(e) ? fixed : SIDE_RIGHT], e));
         }
         n->children[1] = f->children[0];
     }
@@ -289,7 +290,7 @@ static db_err through_join(struct optimizer *o, struct lnode **io, struct conjun
     struct lnode *n = *io;
     struct conjuncts to[4] = {{0}, {0}, {0}, {0}};
     bool inner = n->u.join.kind == JOIN_INNER || n->u.join.kind == JOIN_CROSS;
-    TRY(inner ? ERR_OK : of_right(o, n, &to[SIDE_RIGHT], &to[SIDE_ABOVE]));
+    TRY(inner ? ERR_OK : of_right(o, n, to));
     /* MYSQL: what WHERE says is looked at before what an inner join says. */
     for (uint32_t i = 0; i < c->count; i++) {
         TRY(opt__add_conjunct(o, &to[side_of(n, c->list[i], false)], c->list[i]));
