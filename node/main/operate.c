@@ -15,8 +15,9 @@
 #include "node/main/server_int.h"
 #include "node/service/rpc_services.h"
 
-enum { PAGE = 256, MOVE_TRIES = 20, DRAIN_ROUNDS = 20 };
-#define PAUSE_NS (250 * NS_PER_MS)
+enum { PAGE = 256, ASK_TRIES = 100, DRAIN_ROUNDS = 20 };
+#define ASK_PAUSE_NS   (50 * NS_PER_MS)
+#define DRAIN_PAUSE_NS (250 * NS_PER_MS)
 
 static struct membership *members_of(struct server *s)
 {
@@ -61,7 +62,7 @@ db_err operate_drain(void *ctx, bool on, struct diag *diag)
     meta_heartbeat_round(node_meta(s->node)); /* or leases would come back */
     for (int i = 0; on && i < DRAIN_ROUNDS && leases_here(s) != 0; i++) {
         node_hand_over(s->node);
-        TRY(fiber_sleep(PAUSE_NS));
+        TRY(fiber_sleep(DRAIN_PAUSE_NS));
     }
     if (on && leases_here(s) != 0) {
         LOG_WARN("server.drain.leases", F_U64("leases", leases_here(s)));
@@ -193,9 +194,16 @@ static const struct replica_desc *replica_on(const struct range_desc *d, node_id
     return NULL;
 }
 
-static db_err op_lease(void *ctx, range_id_t range, node_id_t to, struct diag *diag)
+/* Whether what was asked of a range's leader is asked once more, after a pause: the leader may just
+ * have changed, or change the range for another reason. Has parked the fiber then. */
+static bool ask_again(int tries, db_err err)
 {
-    struct server *s = ctx;
+    bool passes = err == ERR_NOT_LEADER || err == ERR_BUSY || err == ERR_UNAVAILABLE;
+    return passes && tries < ASK_TRIES && fiber_sleep(ASK_PAUSE_NS) == ERR_OK;
+}
+
+static db_err try_lease(struct server *s, range_id_t range, node_id_t to, struct diag *diag)
+{
     const struct meta_actions *act = membership_actions(members_of(s));
     struct range_desc d;
     struct arena a;
@@ -208,16 +216,28 @@ static db_err op_lease(void *ctx, range_id_t range, node_id_t to, struct diag *d
     return err;
 }
 
-static db_err op_split(void *ctx, struct slice key, struct diag *diag, range_id_t *ret_range,
-                       range_id_t *ret_new)
+static db_err op_lease(void *ctx, range_id_t range, node_id_t to, struct diag *diag)
 {
-    struct server *s = ctx;
+    db_err err;
+    int tries = 0;
+    do {
+        diag_reset(diag);
+        err = try_lease(ctx, range, to, diag);
+    } while (ask_again(++tries, err));
+    return err;
+}
+
+/* ret_asked: a leader was asked, and may have split the range even if its answer does not come. */
+static db_err try_split(struct server *s, struct slice key, struct diag *diag, bool *ret_asked,
+                        range_id_t *ret_range, range_id_t *ret_new)
+{
     struct rpc_client *client = membership_client(members_of(s));
     struct range_desc d;
     struct arena a;
     range_id_t id = 0;
     arena_init(&a, NULL, NULL, 0);
     db_err err = find_range(s, 0, key, &a, diag, &d);
+    *ret_asked = err == ERR_OK;
     if (err == ERR_OK && (d.leader_hint == self_of(s) || client == NULL)) {
         err = range_store_split(node_ranges(s->node), d.id, key, diag, &id);
     } else if (err == ERR_OK) {
@@ -228,6 +248,19 @@ static db_err op_split(void *ctx, struct slice key, struct diag *diag, range_id_
         *ret_range = d.id;
         *ret_new = id;
     }
+    return err;
+}
+
+static db_err op_split(void *ctx, struct slice key, struct diag *diag, range_id_t *ret_range,
+                       range_id_t *ret_new)
+{
+    db_err err;
+    bool asked;
+    int tries = 0;
+    do {
+        diag_reset(diag);
+        err = try_split(ctx, key, diag, &asked, ret_range, ret_new);
+    } while (!(asked && err == ERR_UNAVAILABLE) && ask_again(++tries, err));
     return err;
 }
 
@@ -250,16 +283,12 @@ static db_err try_merge(struct server *s, range_id_t range, struct diag *diag,
 /* Leases that move at the same time, and members that are a little behind, are waited for. */
 static db_err op_merge(void *ctx, range_id_t range, struct diag *diag, range_id_t *ret_right)
 {
-    struct server *s = ctx;
-    db_err err = ERR_OK;
-    for (int i = 0; i < MOVE_TRIES; i++) {
+    db_err err;
+    int tries = 0;
+    do {
         diag_reset(diag);
-        err = try_merge(s, range, diag, ret_right);
-        if ((err != ERR_NOT_LEADER && err != ERR_BUSY && err != ERR_UNAVAILABLE) ||
-            fiber_sleep(PAUSE_NS) != ERR_OK) {
-            break;
-        }
-    }
+        err = try_merge(ctx, range, diag, ret_right);
+    } while (ask_again(++tries, err));
     return err;
 }
 
@@ -309,16 +338,14 @@ static db_err op_move(void *ctx, range_id_t range, node_id_t from, node_id_t to,
     if (info.state != NODE_ACTIVE || info.liveness != NODE_ALIVE) {
         return diag_set(diag, ERR_INVALID, "node %" PRIu64 " takes no replicas now", to);
     }
-    db_err err = ERR_OK;
-    for (int i = 0; i < MOVE_TRIES; i++) {
+    db_err err;
+    int tries = 0;
+    do {
         diag_reset(diag);
         arena_init(&a, NULL, NULL, 0);
         err = try_move(s, range, from, to, &a, diag);
         arena_fini(&a);
-        if ((err != ERR_NOT_LEADER && err != ERR_BUSY) || fiber_sleep(PAUSE_NS) != ERR_OK) {
-            break;
-        }
-    }
+    } while (ask_again(++tries, err));
     return err;
 }
 
