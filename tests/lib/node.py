@@ -1,4 +1,5 @@
 """One SkeinDB node as a child process: start, ready line, kill, stop. All on 127.0.0.1, free ports, a directory of its own."""
+import http.client
 import os
 import re
 import signal
@@ -68,7 +69,7 @@ class Node:
             return
         if self.alive():
             self.process.send_signal(signal.SIGKILL)
-        self._reap(10)
+        self._reap(60)
 
     def stop(self, timeout=60):
         """SIGTERM; the exit status."""
@@ -80,7 +81,7 @@ class Node:
             status = self.process.wait(timeout)
         except subprocess.TimeoutExpired:
             self.process.send_signal(signal.SIGKILL)
-            self.process.wait(10)
+            self.process.wait(60)
             status = None
         self.process.stdout.close()
         self.process = None
@@ -95,18 +96,25 @@ class Node:
     def socket(self, port, timeout=5):
         return socket.create_connection(("127.0.0.1", port), timeout)
 
-    def http(self, path, body=None, timeout=10):
-        """(status, text) of a page of the admin port."""
+    def http(self, path, body=None, timeout=60):
+        """(status, text) of a page of the admin port. OSError when there is no whole answer."""
         url = "http://127.0.0.1:%d%s" % (self.admin_port, path)
         try:
             with urllib.request.urlopen(url, body, timeout) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as e:
             return e.code, e.read().decode()
+        except http.client.HTTPException as e:  # the node has ended meanwhile
+            raise ConnectionError("%s: %r" % (path, e)) from e
 
     def resident_mib(self):
         with open("/proc/%d/status" % self.process.pid, encoding="ascii") as f:
             return int(re.search(r"VmRSS:\s+(\d+)", f.read()).group(1)) / 1024
+
+    def said(self, *texts):
+        """Whether one of the texts is in its log, wherever: others may have been written since."""
+        log = self.log_tail(1 << 40)
+        return any(t in log for t in texts)
 
     def log_tail(self, lines=15):
         try:
