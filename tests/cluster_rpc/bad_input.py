@@ -72,20 +72,20 @@ class Run:
         n.addresses = addresses
         return n
 
-    def refused(self, node, text, what, timeout=90):
+    def refused(self, node, text, what, timeout=180):
         try:
             node.start(timeout=timeout)
             self.check(False, what, "it has started")
             node.kill()
         except StartFailed:
-            self.check(text in node.log_tail(60), what, node.log_tail(5))
+            self.check(node.said(text), what, node.log_tail(5))
 
     # ---- the RPC port ----
 
     def hammer(self, port, make):
         """Sends what make gives to one connection after the other; how many."""
-        count, until = 0, time.monotonic() + RANDOM_SECONDS
-        while time.monotonic() < until:
+        count, began = 0, time.monotonic()
+        while time.monotonic() < began + RANDOM_SECONDS or count < 10 and time.monotonic() < began + 20 * RANDOM_SECONDS:
             try:
                 with socket.create_connection(("127.0.0.1", port), 2) as s:
                     s.settimeout(0.2)
@@ -107,7 +107,7 @@ class Run:
         pieces = self.hammer(port, lambda: rand.randbytes(rand.choice((1, 8, 64, 4096, 100000))))
         pieces += self.hammer(port, framed)
         self.check(pieces > 10 and not c.dead(), "random bytes at the RPC port (%d connections)" % pieces, c.dead())
-        self.check("rpc.frame.refused" in c.nodes[0].log_tail(200), "its log says what was refused", c.nodes[0].log_tail(5))
+        self.check(c.nodes[0].said("rpc.frame.refused"), "its log says what was refused", c.nodes[0].log_tail(5))
 
     def huge_frame(self, c):
         before = c.nodes[0].resident_mib()
@@ -123,7 +123,7 @@ class Run:
                         pass
         grown = c.nodes[0].resident_mib() - before
         self.check(grown < 100 and not c.dead(), "a frame that claims 2 GB takes no memory", "%.0f MiB" % grown)
-        self.check("more than the" in c.nodes[0].log_tail(8), "its log says how large and how large it may be", c.nodes[0].log_tail(8))
+        self.check(c.nodes[0].said("more than the"), "its log says how large and how large it may be", c.nodes[0].log_tail(8))
 
     # ---- who is let in ----
 
@@ -137,14 +137,18 @@ class Run:
         shutil.copytree(source.data, n.data)
         source.start()
         c.wait_replicated()
-        try:
-            n.start(timeout=40)
-            good = self.within(60, lambda: not n.alive())
-        except StartFailed:
-            good = True
-        self.check(good and not c.dead(), "a copy of a living node's directory ends", n.log_tail(5))
-        text = n.log_tail(500)
-        self.check("in use by another" in text or "same id" in text or "own id" in text, "and says why", n.log_tail(5))
+        reasons = ("in use by another", "same id", "own id")
+        good = True
+        for _ in range(4):  # it is let in when the other one has gone, and waits for that: until it has said so
+            try:
+                n.start(timeout=40)
+                good = self.within(60, lambda: not n.alive())
+                break
+            except StartFailed:
+                if n.said(*reasons):
+                    break
+        self.check(good and not c.dead(), "a copy of a living node's directory does not serve", n.log_tail(5))
+        self.check(n.said(*reasons), "and says why", n.log_tail(5))
         if n.alive():
             n.kill()
 
@@ -167,7 +171,7 @@ class Run:
             return
         saved = path
         try:
-            n.start(timeout=60)
+            n.start()
             self.check(False, "a node with a damaged log does not start")
         except StartFailed:
             tail = n.log_tail(5)
@@ -206,10 +210,10 @@ class Run:
                 reader.execute("SELECT v FROM op.clock")
                 good = good and reader.fetchall() == ((i + 1,),)
             self.check(good, "each reads what the other has committed")
-        self.check(self.within(30, lambda: "node.clock.off" in n.log_tail(200)), "its log says that its clock is off", n.log_tail(10))
+        self.check(self.within(30, lambda: n.said("node.clock.off")), "its log says that its clock is off", n.log_tail(10))
         n.kill()
-        status = c.nodes[0].http("/node/decommission?key=%d" % n.node_id, b"")[0]
-        self.check(status == 200, "and it can be told to leave")
+        answer = c.nodes[0].http("/node/decommission?key=%d" % n.node_id, b"", 600)
+        self.check(answer[0] == 200, "and it can be told to leave", answer)
 
     # ---- all ----
 
@@ -227,9 +231,8 @@ class Run:
             self.clock_off(c)
             self.copied_directory(c)
             self.corrupt_log(c)
-            before = load.acknowledged
-            time.sleep(2)
-            self.check(load.acknowledged > before, "two of three go on")
+            before = load.acknowledged  # what the node led waits for an election
+            self.check(self.within(30, lambda: load.acknowledged > before), "two of three go on")
             load.end()
             with connection.cursor() as cursor:
                 cursor.execute("SELECT COUNT(*) FROM op.log")
@@ -274,7 +277,7 @@ class Run:
             full_disk.fill(filler, 8 << 20)
             return full() and c.leases()[n] == 0
         self.check(self.within(60, fills_and_leads_nothing), "a node whose disk is full says so and leads nothing", (full(), c.leases()))
-        self.check("range.disk.full" in n.log_tail(200), "its log says what that means", n.log_tail(5))
+        self.check(n.said("range.disk.full"), "its log says what that means", n.log_tail(5))
         before = load.acknowledged
         time.sleep(5)
         self.check(load.acknowledged > before + 20 and not c.dead(), "the cluster goes on (%d writes in 5 s)" % (load.acknowledged - before))
@@ -309,14 +312,16 @@ class Run:
             member.stop()
             for name in ("ca.crt", "node.crt", "node.key"):
                 shutil.copy(other.nodes[0].data + "/rpc-tls/" + name, member.data + "/rpc-tls/" + name)
-            began = time.monotonic()
-            try:
-                member.start(timeout=20)
-                self.check(False, "a node with another CA's certificate is not let in")
-            except StartFailed:
-                text = member.log_tail(500)
-                self.check("certificate" in text, "a node with another CA's certificate is not let in and says why", member.log_tail(5))
-            self.check(time.monotonic() - began < 60 and not c.dead(), "the cluster goes on")
+            for _ in range(6):  # it does not end but tries on; on a busy machine it takes a while until it says so
+                try:
+                    member.start(timeout=20)
+                    break
+                except StartFailed:
+                    if member.said("certificate"):
+                        break
+            self.check(not member.alive() and member.said("certificate"),
+                       "a node with another CA's certificate is not let in and says why", member.log_tail(5))
+            self.check(not c.dead(), "the cluster goes on")
             c.nodes[0].connect().close()
             if member.alive():
                 member.kill()
