@@ -2,15 +2,12 @@
 """Transactions that write more than a statement's memory (cluster/txn/spill.c), over three nodes.
 
     big_transactions.py --binary PATH [NAME...]"""
-import functools
 import os
 import sys
 
-import pymysql
-
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from basic import DATABASE, Basic, error_of, expect, main, metric, run  # noqa: E402
+from basic import DATABASE, Basic, LocksLost, error_of, expect, main, metric, repeated, run  # noqa: E402
 from keys import FIRST_TABLE, key_of  # noqa: E402
 
 ROWS = 30000
@@ -18,37 +15,8 @@ BATCH = 1000
 WIDE = 1200  # bytes of a row: 36 MB in all, of 19 that a statement may take
 
 
-class LocksLost(Exception):
-    """Somebody was given what a transaction had locked, and the leader's term is not what it was."""
-
-
-def repeated(test):
-    """Row locks are in the memory of the range's leader and go with its term. So many of them do not go with a lease either: who had some
-    is refused (1213), as it should be, when a leader on a busy machine is not heard for a second. The test, which has shown nothing then
-    and leaves nothing, runs again; but only when a term has changed."""
-    @functools.wraps(test)
-    def run_test(self):
-        for _ in range(5):
-            before = self.terms()
-            try:
-                return test(self)
-            except (pymysql.Error, LocksLost) as e:
-                if isinstance(e, pymysql.Error) and e.args[0] != 1213 or not self.changed(before):
-                    raise
-                print("    locks were lost with the term of a leader: once more (%r)" % (e.args,))
-        raise AssertionError("locks were lost five times")
-    return run_test
-
-
 class BigTransactions(Basic):
     OPTIONS = ("--memory", "256M")
-
-    def terms(self):
-        return {i: r["raft_term"] for i, r in self.cluster.ranges().items()}
-
-    def changed(self, before):
-        now = self.terms()
-        return any(now.get(i) != term for i, term in before.items())
 
     def locked(self, a, before, good, what):
         """What others see of the locks that the connection has had since the terms were these."""

@@ -10,7 +10,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from basic import DATABASE, Basic, error_of, expect, main, run, within  # noqa: E402
+from basic import DATABASE, Basic, error_of, expect, main, repeated, run, within  # noqa: E402
 from keys import FIRST_TABLE, key_of  # noqa: E402
 
 TABLES = ("da", "dg", "rl")
@@ -88,8 +88,10 @@ class Deadlocks(Basic):
         if sorted(took)[len(took) // 2] > 5.0:  # of 50 that a row is waited for
             raise AssertionError("deadlocks took %r" % took)
 
+    @repeated
     def gaps(self):
         """The same with locks of gaps: who inserts waits for who has looked."""
+        before = self.terms()
         cs = [n.connect(database=DATABASE, autocommit=False) for n in self.nodes[:2]]
         run(cs[0], "SELECT * FROM dg WHERE id BETWEEN 10 AND 20 FOR UPDATE")
         run(cs[1], "SELECT * FROM dg WHERE id BETWEEN 110 AND 120 FOR UPDATE")
@@ -106,8 +108,9 @@ class Deadlocks(Basic):
             t.start()
         for t in threads:
             t.join(60)
-        expect([0, 1213], sorted(g[0] for g in got), "a deadlock of gaps over nodes")
+        self.unless_lost(before, [0, 1213], sorted(g[0] for g in got), "a deadlock of gaps over nodes")
 
+    @repeated
     def mixed(self):
         """Deadlocks through named locks, LOCK TABLES, schema changes and rows, with the sessions at the same and at different nodes."""
         setup = self.nodes[0].connect(database=DATABASE)
@@ -124,7 +127,7 @@ class Deadlocks(Basic):
                         run(c, sql)
                 waits = [sql % turn if "%d" in sql else sql for sql in (first_waits, second_waits)]
                 got = [None, None]
-                began = time.monotonic()
+                before, began = self.terms(), time.monotonic()
 
                 def wait(i):
                     got[i] = error_of(cs[i], waits[i])
@@ -139,9 +142,9 @@ class Deadlocks(Basic):
                     time.sleep(0.05)
                 for t in threads:
                     t.join(60)
-                expect(wanted, got, "%s, sessions at nodes %d and %d" % (what, first + 1, second + 1))
                 for c in cs:
                     c.close()
+                self.unless_lost(before, wanted, got, "%s, sessions at nodes %d and %d" % (what, first + 1, second + 1))
         print("  mixed deadlocks ended after %.2f s in the middle, %.2f s at most" % (sorted(took)[len(took) // 2], max(took)))
 
     def meta_moves(self):
@@ -216,19 +219,20 @@ class Deadlocks(Basic):
                "an UPDATE waits for a lock")
         for n in self.nodes:
             c = n.connect(database=DATABASE)
-            got = run(c, "SELECT THREAD_ID, OBJECT_NAME, LOCK_TYPE, LOCK_MODE, LOCK_STATUS, LOCK_DATA FROM performance_schema.data_locks "
-                         "WHERE ENGINE = 'INNODB' AND OBJECT_NAME IN ('da', 'dg') ORDER BY 1, 2, 3 DESC, LOCK_DATA")
+            locks = ("SELECT THREAD_ID, OBJECT_NAME, LOCK_TYPE, LOCK_MODE, LOCK_STATUS, LOCK_DATA FROM performance_schema.data_locks "
+                     "WHERE ENGINE = 'INNODB' AND OBJECT_NAME IN ('da', 'dg') ORDER BY 1, 2, 3 DESC, LOCK_DATA")
             wanted = [(ids[0], "da", "TABLE", "IX", "GRANTED", None)]
             wanted += [(ids[0], "da", "RECORD", "X,REC_NOT_GAP", "GRANTED", at) for at in ("1", "101", "201")]
             wanted += [(ids[0], "dg", "TABLE", "IX", "GRANTED", None)]
             wanted += [(ids[0], "dg", "RECORD", "X,GAP", "GRANTED", at) for at in ("1", "150")]
             wanted += [(ids[1], "da", "TABLE", "IX", "GRANTED", None), (ids[1], "da", "RECORD", "X,REC_NOT_GAP", "WAITING", "201")]
-            expect(sorted(wanted, key=str), sorted(got, key=str), "the locks that node %d shows" % n.node_id)
-            got = run(c, "SELECT w.REQUESTING_THREAD_ID, w.BLOCKING_THREAD_ID, r.LOCK_DATA, b.LOCK_DATA, b.LOCK_STATUS "
+            # locks that go to another node with a lease may be on both for a look that meets it, or on none
+            within(20, sorted(wanted, key=str), lambda: sorted(run(c, locks), key=str), "the locks that node %d shows" % n.node_id)
+            waits = ("SELECT w.REQUESTING_THREAD_ID, w.BLOCKING_THREAD_ID, r.LOCK_DATA, b.LOCK_DATA, b.LOCK_STATUS "
                          "FROM performance_schema.data_lock_waits w "
-                         "JOIN performance_schema.data_locks r ON r.ENGINE_LOCK_ID = w.REQUESTING_ENGINE_LOCK_ID "
-                         "JOIN performance_schema.data_locks b ON b.ENGINE_LOCK_ID = w.BLOCKING_ENGINE_LOCK_ID")
-            expect(((ids[1], ids[0], "201", "201", "GRANTED"),), got, "the wait that node %d shows" % n.node_id)
+                     "JOIN performance_schema.data_locks r ON r.ENGINE_LOCK_ID = w.REQUESTING_ENGINE_LOCK_ID "
+                     "JOIN performance_schema.data_locks b ON b.ENGINE_LOCK_ID = w.BLOCKING_ENGINE_LOCK_ID")
+            within(20, ((ids[1], ids[0], "201", "201", "GRANTED"),), lambda: run(c, waits), "the wait that node %d shows" % n.node_id)
             got = run(c, "SELECT OWNER_THREAD_ID, LOCK_TYPE FROM performance_schema.metadata_locks "
                          "WHERE OBJECT_SCHEMA = '%s' AND OBJECT_NAME = 'da' ORDER BY 1" % DATABASE)
             expect(((ids[0], "SHARED_WRITE"), (ids[1], "SHARED_WRITE")), got, "the metadata locks that node %d shows" % n.node_id)
@@ -250,14 +254,19 @@ class Deadlocks(Basic):
     def random_rows(self):
         """Many transactions lock random rows in random order, over all nodes: deadlocks, but no time-out."""
         run(self.nodes[0].connect(database=DATABASE), "INSERT INTO rl VALUES " + ",".join("(%d,0)" % (100 * (i % 3) + i // 3) for i in range(24)))
-        end = time.monotonic() + 8
+        began = time.monotonic()
         counts, wrong = {}, []
+
+        def more():
+            """For eight seconds, or until enough was done."""
+            passed = time.monotonic() - began
+            return passed < 8 or passed < 60 and counts.get(0, 0) < 50
 
         def client(n, seed):
             rand = random.Random(seed)
             c = n.connect(database=DATABASE, autocommit=False)
             run(c, "SET innodb_lock_wait_timeout=20")
-            while time.monotonic() < end:
+            while more():
                 number = 0
                 for _ in range(3):
                     at = 100 * rand.randrange(3) + rand.randrange(8)
@@ -269,7 +278,7 @@ class Deadlocks(Basic):
                 number = number or error_of(c, "COMMIT")
                 c.rollback()
                 counts[number] = counts.get(number, 0) + 1
-                if number not in (0, 1213):
+                if number not in (0, 1213, 20001):  # 20001: the leader was lost while it was asked for the commit
                     wrong.append((number, sql))
             c.close()
 
