@@ -150,7 +150,8 @@ know).
   taken by its own collation; `IN` of a subquery
   whose table of results is narrower than the text that is looked up; EXISTS in an outer join's condition; parameters in aggregates over a temporary table;
   `GROUPING` of the row of no rows; a zero DATETIME that ROLLUP has behind NULL, which it takes for NULL (modes `NO_ZERO_DATE`, `NO_ZERO_IN_DATE`); a zero date
-  among the rows of a query that it keeps for a strict change, which it refuses (1292); the count of INTERSECT ALL after a UNION, and the rows of INTERSECT over set operations; NULL
+  among the rows of a query that it keeps for a strict change, which it refuses (1292); GROUP BY in the order of a
+  key with elements of arrays, which counts a row once for each of them; the count of INTERSECT ALL after a UNION, and the rows of INTERSECT over set operations; NULL
   that EXCEPT takes for a value when another set operation is at its side; constants
   of a view or a common table expression that an outer join has no row of, or that ROLLUP sums up; rows that a comparison of `utf8mb4_bin` misses by an index of
   a collation without padding; `REPEAT(x, n) > CAST(REPEAT(x, n) AS BINARY(m))` of a view; a variable that is NULL in IN's list of rows; -1 in a list of IN that is not all

@@ -1,7 +1,7 @@
 """What may differ from the reference in a change: its outcome, or of which rows it is."""
 import re
 
-from known import EXPLANATIONS, OF_ROWS, OF_VALUES, TABLE, TIMES, VIEW, constant_times, count, equal_rows, letting_zeros, literal_form, padded_text, reach, row_of_none
+from known import EXPLANATIONS, NAMED, OF_ROWS, OF_VALUES, TABLE, TIMES, VIEW, constant_times, count, equal_rows, letting_zeros, literal_form, padded_text, reach, row_of_none
 from met import common, unconditional
 
 # which rows a cascade has reached before they are deleted themselves, and whether ALTER copies the table, is open
@@ -213,5 +213,39 @@ def reads_otherwise(server, oracle, sql, got, wanted):
         for e in EXPLANATIONS:
             if e is not padded_text and server.ask(query) != oracle.ask(query) and e(server, oracle, query, False, False):
                 count(e.__name__, sql, got, wanted)
+                return True
+    return False
+
+
+ARRAY_KEYS = ("SELECT table_name, index_name FROM information_schema.statistics WHERE table_schema = DATABASE() AND "
+              "expression LIKE '% array)' GROUP BY table_name, index_name")
+
+
+INDEX_READ = re.compile(r"-> (?:Covering i|I)ndex scan on \w+ using (\w+)")
+
+
+def keys_in_order(oracle, sql):
+    """The names of the keys that the reference reads as a whole for a change with GROUP BY. Its plan is another when statistics have come:
+    to be asked before the change."""
+    plan = oracle.ask("EXPLAIN FORMAT=TREE " + sql) if isinstance(sql, str) and " GROUP BY " in sql else ("error", 0)
+    return set(INDEX_READ.findall(str(plan[1].forms))) if plan[0] == "rows" else set()
+
+
+def groups_elements(server, oracle, sql, got, wanted, read):
+    """A change by a query with GROUP BY, for which the reference reads, in its order, a key that has an element of an array in each entry, and
+    counts a row once for each: by that key the query alone has another answer than without indexes, which is the server's. read: what
+    keys_in_order has said before the change. It is counted."""
+    if not read or not got[0] == wanted[0] == "changed" or VIEW.search(sql):
+        return False
+    keys = oracle.ask(ARRAY_KEYS)
+    if keys[0] != "rows":
+        return False
+    for found in QUERY.finditer(sql):
+        query = sql[found.end():reach(sql, found.end())]
+        ours, free = server.ask(query), oracle.ask(NAMED.sub(r"\1 \2 USE INDEX ()", query))
+        for table, key in ((t, k) for t, k in keys[1].forms[0] if k in read):
+            by_key = oracle.ask(re.sub(r"\b(%s [a-z]\d?)\b" % table, r"\1 FORCE INDEX (%s)" % key, query))
+            if by_key != free and equal_rows(free, ours):
+                count("groups_elements", sql, got, wanted)
                 return True
     return False
