@@ -165,6 +165,14 @@ static void test_wait_timeout(void **state)
     harness_stop(&h);
 }
 
+/* A machine that is busy lets a command wait before it runs. */
+static void await_sleep(struct sql_engine *engine, uint64_t id)
+{
+    for (int i = 0; !fake_engine_sleeps(engine, id) && i < 60000; i++) {
+        usleep(1000);
+    }
+}
+
 struct killer {
     struct sql_engine *engine;
     uint64_t id;
@@ -174,7 +182,7 @@ struct killer {
 static void *kill_later(void *arg)
 {
     struct killer *k = arg;
-    usleep(400000); /* the command runs by now, on a busy machine, too */
+    await_sleep(k->engine, k->id);
     fake_engine_kill(k->engine, k->id, k->connection);
     return NULL;
 }
@@ -242,7 +250,7 @@ static void test_kill_pipelined(void **state)
         assert_int_equal(client_error(&c), 0);
     }
     pthread_join(thread, NULL);
-    assert_true(now_ms() - start >= 400 + BEHIND * 100);
+    assert_true(now_ms() - start >= BEHIND * 100);
     /* One that comes when the command does not look any more: it waits for its reader. */
     static const char many[] = "\x0c\0\0\0\x03rows 500000";
     assert_true(client_write_raw(&c, many, sizeof(many) - 1));
@@ -275,11 +283,13 @@ static void test_slow_reader(void **state)
     assert_true(client_query(&slow, "rows 3000000"));
     usleep(200000);
     uint64_t start = now_ms();
+    unsigned beside = 0; /* answers while the slow one is there: a busy machine may be slow, too */
     for (int i = 0; i < 200; i++) {
         assert_true(client_query(&other, "one"));
         harness_drain_result(&other);
+        beside += fake_engine_sessions(h.engine) > 1;
     }
-    assert_true(now_ms() - start < 4000);
+    assert_true(now_ms() - start < 4000 || beside > 2);
     assert_true(counters(&h).buffer_bytes < 1 << 20);
     for (int i = 0; fake_engine_sessions(h.engine) > 1 && i < 30000; i++) {
         usleep(1000);
@@ -451,8 +461,8 @@ static void test_drain(void **state)
     harness_login(&h, &idle);
     assert_true(client_connect(&fresh, h.port, NULL));
     assert_int_equal(pthread_create(&thread, NULL, sleep_query, &busy), 0);
-    usleep(500000);
-    wire_server_drain(h.server, clock_mono_ns() + 5 * NS_PER_S);
+    await_sleep(h.engine, busy.id);
+    wire_server_drain(h.server, clock_mono_ns() + 20 * NS_PER_S);
     assert_int_equal(pthread_join(thread, &result), 0);
     assert_non_null(result); /* it was let end */
     assert_true(client_at_end(&busy) && client_at_end(&idle) && client_at_end(&fresh));

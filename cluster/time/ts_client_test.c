@@ -75,7 +75,9 @@ static void start(struct asker *a, struct waiter *done)
     wait_init(done);
     a->done = done;
     CHECK_OK(fiber_spawn(loop_current(), asker_main, a));
-    CHECK_OK(fiber_sleep(2 * NS_PER_MS)); /* in this order */
+    while (a->fiber == NULL) { /* in this order, and at once: calls end after a while */
+        fiber_yield();
+    }
 }
 
 enum { CROWD = 4, ROUNDS = 50 };

@@ -32,7 +32,10 @@ class Nemesis(threading.Thread):
     def prepare(self):
         """Several ranges before the load begins."""
         for _ in range(20):
-            self.split()
+            try:
+                self.split()
+            except OSError:
+                self.count("no answer")
 
     def finish(self):
         self.stop_event.set()

@@ -18,7 +18,7 @@ cleanup() {
 trap cleanup EXIT
 "$binary" start --data "$dir/data" --mysql 127.0.0.1:0 --rpc 127.0.0.1:0 --admin 127.0.0.1:0 "${options[@]}" >"$out" 2>"$dir/log" &
 pid=$!
-for _ in $(seq 300); do
+for _ in $(seq 1800); do
     grep -q '^ready ' "$out" && break
     kill -0 "$pid" 2>/dev/null || break
     sleep 0.1

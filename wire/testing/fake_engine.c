@@ -31,6 +31,7 @@ struct sql_session {
     size_t kept;
     _Atomic bool kill_query;
     _Atomic bool kill_connection;
+    _Atomic bool sleeps;
     void (*wake)(void *ctx, bool connection);
     void *wake_ctx;
 };
@@ -96,6 +97,17 @@ unsigned fake_engine_sessions(const struct sql_engine *engine)
 unsigned fake_engine_wrong_logins(const struct sql_engine *engine)
 {
     return atomic_load(&engine->wrong_logins);
+}
+
+bool fake_engine_sleeps(struct sql_engine *engine, uint64_t id)
+{
+    bool sleeps = false;
+    pthread_mutex_lock(&engine->lock);
+    for (unsigned i = 0; i < engine->count; i++) {
+        sleeps |= engine->sessions[i]->id == id && atomic_load(&engine->sessions[i]->sleeps);
+    }
+    pthread_mutex_unlock(&engine->lock);
+    return sleeps;
 }
 
 bool fake_engine_kill(struct sql_engine *engine, uint64_t id, bool connection)
@@ -514,7 +526,9 @@ static db_err run_sleep(struct sql_session *s, struct sql_sink *sink, uint64_t m
 {
     struct sql_status status = {.server_status = STATUS_AUTOCOMMIT};
     atomic_store(&s->kill_query, false);
+    atomic_store(&s->sleeps, true);
     db_err err = fiber_sleep(ms * NS_PER_MS);
+    atomic_store(&s->sleeps, false);
     if (err == ERR_CANCELED) {
         fiber_clear_cancel();
         return send_error(sink, 1317, "70100", "Query execution was interrupted");

@@ -35,6 +35,8 @@ struct sql_engine *fake_engine_new(const struct fake_limits *limits);
 void fake_engine_free(struct sql_engine *engine);
 unsigned fake_engine_sessions(const struct sql_engine *engine);
 unsigned fake_engine_wrong_logins(const struct sql_engine *engine);
+/* Whether the session of a connection is in `sleep`. */
+bool fake_engine_sleeps(struct sql_engine *engine, uint64_t id);
 /* KILL of a session by its connection id; false: there is none. */
 bool fake_engine_kill(struct sql_engine *engine, uint64_t id, bool connection);
 
