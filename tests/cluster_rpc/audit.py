@@ -12,12 +12,12 @@ import random
 import sys
 import threading
 import time
+import traceback
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 sys.path.insert(0, HERE)
 
-import pymysql  # noqa: E402
 import linear  # noqa: E402
 from cluster import Cluster  # noqa: E402
 from keys import FIRST_TABLE, key_of  # noqa: E402
@@ -91,7 +91,7 @@ def victim(cluster, rand):
     """A random node; every second time the one with most leases, and every fourth the one that leads the meta range."""
     choice = rand.random()
     if choice < 0.25:
-        return cluster.by_id(cluster.ranges()[1]["leader"])
+        return cluster.by_id(cluster.entry(1)["leader"])
     if choice < 0.5:
         leases = cluster.leases()
         return max(leases, key=leases.get)
@@ -230,7 +230,8 @@ def main():
     run.verdict(linear.self_test(), "the checker of registers tells good histories from bad ones")
     try:
         run.run()
-    except (pymysql.Error, OSError, RuntimeError, TimeoutError) as e:
+    except Exception as e:
+        traceback.print_exc()
         for text in run.ledger.problems:
             print("  " + text)
         run.verdict(False, "the run broke", "%s: %s" % (type(e).__name__, e))
