@@ -119,10 +119,13 @@ static db_err eval_propose(struct eval_range *er, const struct kv_request *req, 
 
 static db_err eval_admit(struct eval_range *er, struct diag *diag)
 {
-    const struct range_store *rs = replica_of(er)->rs;
-    return LIKELY(atomic_load_explicit(&rs->disk_full, memory_order_relaxed) == 0)
-               ? ERR_OK
-               : space_refuse(diag);
+    const struct replica *r = replica_of(er);
+    if (LIKELY(atomic_load_explicit(&r->rs->disk_full, memory_order_relaxed) == 0)) {
+        return ERR_OK;
+    }
+    /* Who asks here although the lease has gone is told so, and writes where it is: there may be
+     * space. */
+    return atomic_load(&r->lease_term) == 0 ? ERR_OK : space_refuse(diag);
 }
 
 static db_err eval_vouch(struct eval_range *er, lock_owner_t owner, uint32_t fences,

@@ -248,6 +248,38 @@ static void test_transfer(void **state)
 
 /* ---- a leader whose disk is full ---- */
 
+/* Asks the node for a write to range 2 as one does who takes it for the leader. */
+static db_err write_at(struct tcluster *c, node_id_t node, node_id_t leader)
+{
+    char kb[32];
+    struct arena a;
+    struct eval_range *er;
+    struct kv_reply reply = {0};
+    struct kv_prewrite_resp resp;
+    struct diag diag;
+    struct kv_mutation m = {.op = KV_PUT, .key = key_of(kb, 1), .value = SLICE_LIT("v")};
+    struct t_find f = {.key = m.key, .arena = &a};
+    arena_init(&a, NULL, NULL, 0);
+    diag_reset(&diag);
+    CHECK_OK(range_store_each(c->nodes[leader].rs, t_find_desc, &f));
+    CHECK(f.found);
+    CHECK_OK(range_store_find(c->nodes[node].rs, f.desc.id, &er));
+    struct kv_prewrite_req req = {.r = {.range = f.desc.id,
+                                        .epoch = f.desc.epoch,
+                                        .deadline_ns = clock_mono_ns() + 5 * NS_PER_S,
+                                        .arena = &a},
+                                  .mutations = &m,
+                                  .count = 1,
+                                  .primary = m.key,
+                                  .start_ts = atomic_fetch_add(&c->ts, 1),
+                                  .ttl_ms = 1000,
+                                  .try_1pc = true};
+    db_err err = eval_prewrite(er, &req, &diag, &reply, &resp);
+    range_store_done(er);
+    arena_fini(&a);
+    return err;
+}
+
 static void disk_full(struct tcluster *c)
 {
     three_members(c);
@@ -265,6 +297,10 @@ static void disk_full(struct tcluster *c)
     CHECK(t_leader(c, 2) == 3);
     put_ok(c, 1, 3);
     expect(c, 1, 3);
+    /* who has not heard of it is sent on, not refused for want of space */
+    range_store_set_full(c->nodes[1].rs, FULL_SOON, true); /* it looks, and finds that it is not */
+    CHECK(write_at(c, 1, 3) == ERR_NOT_LEADER);
+    CHECK(t_leader(c, 2) == 3);
     range_store_set_full(c->nodes[1].rs, FULL_SOON, false);
     range_store_set_full(c->nodes[2].rs, FULL_SOON, false);
     t_wait_same(c, three, 3, SLICE_LIT("\1"), SLICE_EMPTY);
