@@ -9,13 +9,15 @@
 
 #include "base/alloc.h"
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/fiber.h"
 #include "base/log.h"
 #include "node/main/membership.h"
 #include "node/main/server_int.h"
 #include "node/service/rpc_services.h"
 
-enum { PAGE = 256, ASK_TRIES = 100, DRAIN_ROUNDS = 20 };
+enum { PAGE = 256, DRAIN_ROUNDS = 20 };
+#define ASK_NS         (5 * NS_PER_S) /* asked again so long, with pauses */
 #define ASK_PAUSE_NS   (50 * NS_PER_MS)
 #define DRAIN_PAUSE_NS (250 * NS_PER_MS)
 
@@ -124,6 +126,21 @@ static db_err set_state(struct server *s, node_id_t node, enum node_state state,
     return ERR_OK;
 }
 
+/* Whether what was asked of a range's leader is asked once more, after a pause: the leader may just
+ * have changed, or change the range for another reason. Has parked the fiber then. */
+static bool ask_again(uint64_t began, db_err err)
+{
+    bool passes = err == ERR_NOT_LEADER || err == ERR_BUSY || err == ERR_UNAVAILABLE;
+    return passes && clock_mono_ns() - began < ASK_NS && fiber_sleep(ASK_PAUSE_NS) == ERR_OK;
+}
+
+/* The same of what may be asked twice: also when it was done, perhaps, and no answer came. */
+static bool ask_unheard_again(uint64_t began, db_err err)
+{
+    bool unheard = err == ERR_OUTCOME_UNKNOWN || err == ERR_COMMIT_UNKNOWN;
+    return ask_again(began, unheard ? ERR_UNAVAILABLE : err);
+}
+
 static db_err op_drain(void *ctx, node_id_t node, bool on, struct diag *diag)
 {
     struct server *s = ctx;
@@ -139,7 +156,13 @@ static db_err op_drain(void *ctx, node_id_t node, bool on, struct diag *diag)
         return operate_drain(s, on, diag);
     }
     struct rpc_client *client = membership_client(members_of(s));
-    return client == NULL ? ERR_UNAVAILABLE : rpc_drain(client, node, on, diag);
+    uint64_t began = clock_mono_ns();
+    db_err err;
+    do {
+        diag_reset(diag);
+        err = client == NULL ? ERR_UNAVAILABLE : rpc_drain(client, node, on, diag);
+    } while (ask_unheard_again(began, err));
+    return err;
 }
 
 static db_err op_decommission(void *ctx, node_id_t node, struct diag *diag, bool *ret_left)
@@ -194,14 +217,6 @@ static const struct replica_desc *replica_on(const struct range_desc *d, node_id
     return NULL;
 }
 
-/* Whether what was asked of a range's leader is asked once more, after a pause: the leader may just
- * have changed, or change the range for another reason. Has parked the fiber then. */
-static bool ask_again(int tries, db_err err)
-{
-    bool passes = err == ERR_NOT_LEADER || err == ERR_BUSY || err == ERR_UNAVAILABLE;
-    return passes && tries < ASK_TRIES && fiber_sleep(ASK_PAUSE_NS) == ERR_OK;
-}
-
 static db_err try_lease(struct server *s, range_id_t range, node_id_t to, struct diag *diag)
 {
     const struct meta_actions *act = membership_actions(members_of(s));
@@ -219,11 +234,11 @@ static db_err try_lease(struct server *s, range_id_t range, node_id_t to, struct
 static db_err op_lease(void *ctx, range_id_t range, node_id_t to, struct diag *diag)
 {
     db_err err;
-    int tries = 0;
+    uint64_t began = clock_mono_ns();
     do {
         diag_reset(diag);
         err = try_lease(ctx, range, to, diag);
-    } while (ask_again(++tries, err));
+    } while (ask_unheard_again(began, err));
     return err;
 }
 
@@ -256,11 +271,11 @@ static db_err op_split(void *ctx, struct slice key, struct diag *diag, range_id_
 {
     db_err err;
     bool asked;
-    int tries = 0;
+    uint64_t began = clock_mono_ns();
     do {
         diag_reset(diag);
         err = try_split(ctx, key, diag, &asked, ret_range, ret_new);
-    } while (!(asked && err == ERR_UNAVAILABLE) && ask_again(++tries, err));
+    } while (!(asked && err == ERR_UNAVAILABLE) && ask_again(began, err));
     return err;
 }
 
@@ -284,11 +299,11 @@ static db_err try_merge(struct server *s, range_id_t range, struct diag *diag,
 static db_err op_merge(void *ctx, range_id_t range, struct diag *diag, range_id_t *ret_right)
 {
     db_err err;
-    int tries = 0;
+    uint64_t began = clock_mono_ns();
     do {
         diag_reset(diag);
         err = try_merge(ctx, range, diag, ret_right);
-    } while (ask_again(++tries, err));
+    } while (ask_again(began, err));
     return err;
 }
 
@@ -339,13 +354,13 @@ static db_err op_move(void *ctx, range_id_t range, node_id_t from, node_id_t to,
         return diag_set(diag, ERR_INVALID, "node %" PRIu64 " takes no replicas now", to);
     }
     db_err err;
-    int tries = 0;
+    uint64_t began = clock_mono_ns();
     do {
         diag_reset(diag);
         arena_init(&a, NULL, NULL, 0);
         err = try_move(s, range, from, to, &a, diag);
         arena_fini(&a);
-    } while (ask_again(++tries, err));
+    } while (ask_unheard_again(began, err));
     return err;
 }
 
