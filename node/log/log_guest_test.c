@@ -313,18 +313,10 @@ static void a_failed_sync_is_fatal(void **state)
     t_log_fini(&f.t);
 }
 
-static bool is_marked(struct fixture *f)
-{
-    log__turn_take(f->t.log, 0);
-    bool marked = f->t.log->marked && f->t.log->flight_count == 0;
-    log__turn_give(f->t.log);
-    return marked;
-}
-
 static void await_mark(struct fixture *f)
 {
     unsigned ms = 0;
-    while (!is_marked(f)) {
+    while (!t_log_is_marked(&f->t)) {
         CHECK_OK(fiber_sleep(20 * NS_PER_MS));
         CHECK((ms += 20) < 60000);
     }

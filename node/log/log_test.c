@@ -715,7 +715,10 @@ static void an_idle_log_proves_its_end(void **state)
     setup(&f, false, 0);
     append(&f, 1, 1, 10, 1, 100);
     wait_for(&f.done_ok, 1);
-    (void)usleep(500 * 1000);
+    uint64_t until = clock_mono_ns() + 60 * NS_PER_S;
+    while (!t_log_is_marked(&f.t) && clock_mono_ns() < until) {
+        (void)usleep(10000);
+    }
     disk_sim_kill_process(f.t.disk);
     raft_log_close(f.t.log);
     char path[] = "/log/0000000000000001.seg";

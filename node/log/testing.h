@@ -11,6 +11,7 @@
 #include "base/disk_sim.h"
 #include "base/test_main.h"
 #include "node/log/log.h"
+#include "node/log/writer_int.h"
 
 struct t_log {
     struct disk *disk;
@@ -20,6 +21,15 @@ struct t_log {
     struct disk_ops special; /* what the disk does; at first the same as plain */
     _Atomic unsigned fatal;
 };
+
+/* Does the log end with a mark, behind which nothing is under way? */
+static inline bool t_log_is_marked(struct t_log *t)
+{
+    log__turn_take(t->log, 0);
+    bool marked = t->log->marked && t->log->flight_count == 0;
+    log__turn_give(t->log);
+    return marked;
+}
 
 /* A batch of one compaction. */
 static inline void t_compact(struct raft_log *log, uint64_t group, uint64_t index, uint64_t term)

@@ -324,7 +324,11 @@ static void test_late_deletion(void **state)
     remove_all();
     struct engine *e = open_engine(false);
     assert_int_equal(pthread_create(&thread, NULL, delete_late, e), 0);
-    (void)usleep(2000000);
+    for (uint64_t acted = 0, hits = 0; acted == 0;) { /* it is about to write, for 3 s */
+        (void)usleep(1000);
+        CHECK_OK(faults_hits("store_before_delete_range", &hits, &acted));
+    }
+    (void)usleep(1500000);
     assert_int_equal(look(e, ENGINE_ANY, "m000100", &found), ERR_OK); /* into the cache */
     assert_true(found);
     assert_int_equal(pthread_join(thread, NULL), 0);
