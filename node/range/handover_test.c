@@ -107,7 +107,7 @@ static node_id_t hand_over(struct tcluster *c, node_id_t from)
     node_id_t to = from % 3 + 1;
     diag_reset(&diag);
     CHECK_OK(range_store_transfer_lease(c->nodes[from].rs, 2, to, LEASE_WITH_LOCKS, &diag));
-    CHECK(t_wait_leader(c, 2, 5 * NS_PER_S) == to);
+    CHECK(t_wait_leader(c, 2, 60 * NS_PER_S) == to);
     return to;
 }
 
@@ -117,7 +117,7 @@ static void handed_over(struct tcluster *c)
     struct holder other = {.start_ts = 200};
     struct load l;
     three_members(c);
-    node_id_t at = t_wait_leader(c, 2, 5 * NS_PER_S);
+    node_id_t at = t_wait_leader(c, 2, 60 * NS_PER_S);
     CHECK_OK(lock_on(c, at, 2, 1, &h, KV_NOWAIT));
     uint64_t number = h.number;
     CHECK(number != 0);
@@ -146,7 +146,7 @@ static void handed_over(struct tcluster *c)
     CHECK_OK(lock_on(c, at, 2, 1, &h, KV_NOWAIT));
     number = h.number;
     t_stop(c, at, true);
-    at = t_wait_leader(c, 2, 10 * NS_PER_S);
+    at = t_wait_leader(c, 2, 60 * NS_PER_S);
     CHECK(at != 0 && !held_on(c, at, 2, 1, 100));
     CHECK_OK(lock_on(c, at, 2, 1, &h, KV_NOWAIT));
     CHECK(h.number != 0 && h.number != number);
@@ -165,7 +165,7 @@ static void too_many(struct tcluster *c)
     struct holder other = {.start_ts = 200};
     struct diag diag;
     three_members(c);
-    node_id_t at = t_wait_leader(c, 2, 5 * NS_PER_S);
+    node_id_t at = t_wait_leader(c, 2, 60 * NS_PER_S);
     node_id_t to = at % 3 + 1;
     CHECK_OK(lock_on(c, at, 2, 1, &h, KV_NOWAIT));
     lock_many(c, at, &h);
@@ -178,7 +178,7 @@ static void too_many(struct tcluster *c)
     CHECK_OK(lock_on(c, at, 2, 2, &other, KV_NOWAIT)); /* it is not sealed any more */
     diag_reset(&diag);
     CHECK_OK(range_store_transfer_lease(c->nodes[at].rs, 2, to, LEASE_MAY_LOSE_LOCKS, &diag));
-    CHECK(t_wait_leader(c, 2, 5 * NS_PER_S) == to);
+    CHECK(t_wait_leader(c, 2, 60 * NS_PER_S) == to);
     uint64_t number = h.number;
     CHECK_OK(lock_on(c, to, 2, 1, &other, KV_NOWAIT));
     CHECK(other.number != number);
@@ -198,7 +198,7 @@ static void given_up(struct tcluster *c)
     struct holder other = {.start_ts = 200};
     struct diag diag;
     three_members(c);
-    node_id_t at = t_wait_leader(c, 2, 5 * NS_PER_S);
+    node_id_t at = t_wait_leader(c, 2, 60 * NS_PER_S);
     node_id_t to = at % 3 + 1;
     CHECK_OK(lock_on(c, at, 2, 1, &h, KV_NOWAIT));
     t_isolate(c, to, true);
@@ -212,7 +212,7 @@ static void given_up(struct tcluster *c)
     }
     t_isolate(c, to, false);
     t_stop(c, at, true);
-    at = t_wait_leader(c, 2, 10 * NS_PER_S);
+    at = t_wait_leader(c, 2, 60 * NS_PER_S);
     CHECK(at != 0 && !held_on(c, at, 2, 1, 100) && !held_on(c, at, 2, 1, 200));
     t_stop_all(c);
 }
@@ -229,12 +229,12 @@ static void split_keeps(struct tcluster *c)
     range_id_t right;
     char kb[32];
     three_members(c);
-    node_id_t at = t_wait_leader(c, 2, 5 * NS_PER_S);
+    node_id_t at = t_wait_leader(c, 2, 60 * NS_PER_S);
     CHECK_OK(lock_on(c, at, 2, 7, &h, KV_NOWAIT));
     uint64_t number = h.number;
     diag_reset(&diag);
     CHECK_OK(range_store_split(c->nodes[at].rs, 2, key_of(kb, 5), &diag, &right));
-    CHECK(t_wait_leader(c, right, 5 * NS_PER_S) == at);
+    CHECK(t_wait_leader(c, right, 60 * NS_PER_S) == at);
     CHECK(held_on(c, at, right, 7, 100));
     CHECK_OK(lock_on(c, at, right, 7, &h, KV_NOWAIT));
     CHECK(h.number == number);
@@ -261,7 +261,7 @@ static void owner_dies(struct tcluster *c)
 {
     struct holder h = {.start_ts = 100};
     three_members(c);
-    node_id_t at = t_wait_leader(c, 2, 5 * NS_PER_S);
+    node_id_t at = t_wait_leader(c, 2, 60 * NS_PER_S);
     node_id_t coordinator = at % 3 + 1;
     uint32_t incarnation = range_store_incarnation(c->nodes[coordinator].rs);
     h.owner = lock_owner_make(coordinator, incarnation);
@@ -297,7 +297,7 @@ static void new_leader_looks(struct tcluster *c, bool flushed)
     for (node_id_t id = 2; id <= 3; id++) {
         t_start(c, id);
     }
-    CHECK(t_wait_leader(c, 2, 10 * NS_PER_S) == 1);
+    CHECK(t_wait_leader(c, 2, 60 * NS_PER_S) == 1);
     for (node_id_t id = 2; id <= 3; id++) {
         CHECK_OK(t_add(c, 2, id));
     }
@@ -309,7 +309,7 @@ static void new_leader_looks(struct tcluster *c, bool flushed)
     CHECK(st.splits == 0);
     diag_reset(&diag);
     CHECK_OK(range_store_transfer_lease(c->nodes[1].rs, 2, 2, LEASE_WITH_LOCKS, &diag));
-    CHECK(t_wait_leader(c, 2, 5 * NS_PER_S) == 2);
+    CHECK(t_wait_leader(c, 2, 60 * NS_PER_S) == 2);
     for (int i = 0; i < 3000 && st.splits == 0; i++) {
         CHECK_OK(fiber_sleep(10 * NS_PER_MS));
         range_store_get_stats(c->nodes[2].rs, &st);
@@ -404,7 +404,7 @@ static void move_to(struct tcluster *c, node_id_t from, node_id_t to)
     struct diag diag;
     diag_reset(&diag);
     CHECK_OK(range_store_transfer_lease(c->nodes[from].rs, 2, to, LEASE_WITH_LOCKS, &diag));
-    CHECK(t_wait_leader(c, 2, 5 * NS_PER_S) == to);
+    CHECK(t_wait_leader(c, 2, 60 * NS_PER_S) == to);
 }
 
 /* A lease that comes back finds the load that it had: what was told of an earlier one says nothing

@@ -119,7 +119,7 @@ static void replace(struct tcluster *c)
     CHECK_OK(t_add(c, 2, 3));
     CHECK(replica_on(c, 1, 2, 3).replica_id > old_id);
     /* the leader removes itself */
-    node_id_t leader = t_wait_leader(c, 2, 5 * NS_PER_S);
+    node_id_t leader = t_wait_leader(c, 2, 60 * NS_PER_S);
     struct replica_change self = {REPLICA_REMOVE, 1};
     CHECK(leader == 1);
     CHECK_OK(t_change(c, 2, &self, 1));
@@ -208,7 +208,7 @@ static void dead_node(struct tcluster *c)
     uint64_t id = replica_on(c, 1, 2, 3).replica_id;
     CHECK_OK(range_store_transfer_lease(c->nodes[1].rs, 2, 2, LEASE_WITH_LOCKS, &diag));
     t_start(c, 3);
-    CHECK(t_wait_leader(c, 2, 5 * NS_PER_S) == 2);
+    CHECK(t_wait_leader(c, 2, 60 * NS_PER_S) == 2);
     CHECK_OK(t_change(c, 2, &add, 1));
     CHECK_OK(fiber_sleep(200 * NS_PER_MS));
     CHECK(replica_on(c, 2, 2, 3).replica_id == id && replica_on(c, 2, 2, 3).kind == REPLICA_VOTER);
@@ -364,7 +364,7 @@ static void half_leaves(struct tcluster *c)
     t_wait_same(c, three, 3, SLICE_LIT("\1"), SLICE_EMPTY);
     t_isolate(c, 3, true);
     split_at(c, 50, &id);
-    CHECK(t_wait_leader(c, id, 5 * NS_PER_S) == 1);
+    CHECK(t_wait_leader(c, id, 60 * NS_PER_S) == 1);
     struct replica_change out = {REPLICA_REMOVE, 3};
     CHECK_OK(t_change(c, id, &out, 1));
     t_isolate(c, 3, false);
@@ -405,7 +405,7 @@ static void quorum_stays(struct tcluster *c)
     CHECK_OK(fiber_sleep(1500 * NS_PER_MS));
     put_ok(c, 1, 3);
     diag_reset(&diag);
-    CHECK(t_wait_leader(c, 2, 5 * NS_PER_S) == 1);
+    CHECK(t_wait_leader(c, 2, 60 * NS_PER_S) == 1);
     CHECK(range_store_change_replicas(c->nodes[1].rs, 2, &out, 1, &diag) == ERR_UNAVAILABLE);
     put_ok(c, 1, 4);
     t_isolate(c, 3, false);

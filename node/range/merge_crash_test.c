@@ -31,7 +31,7 @@ static void prepare(struct tcluster *c, range_id_t *ret_right)
     }
     keys_from_to(c, 0, KEYS, 0);
     *ret_right = split_at(c, MIDDLE);
-    CHECK(t_wait_leader(c, *ret_right, 5 * NS_PER_S) == 1);
+    CHECK(t_wait_leader(c, *ret_right, 60 * NS_PER_S) == 1);
     keys_from_to(c, MIDDLE - 10, MIDDLE + 10, 1000);
     if (c->count > 1) {
         t_wait_same(c, three, 3, SLICE_LIT("\1"), SLICE_EMPTY);
@@ -73,7 +73,7 @@ static void start_again(struct tcluster *c)
     for (node_id_t id = 1; id <= c->count; id++) {
         t_start(c, id);
     }
-    CHECK(t_wait_leader(c, 2, 10 * NS_PER_S) != 0);
+    CHECK(t_wait_leader(c, 2, 60 * NS_PER_S) != 0);
     expect_all(c, 0, MIDDLE - 10, 0);
     expect_all(c, MIDDLE - 10, MIDDLE + 10, 1000);
     expect_all(c, MIDDLE + 10, KEYS, 0);

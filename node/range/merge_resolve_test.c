@@ -19,7 +19,7 @@ static range_id_t two_ranges(struct tcluster *c)
     three_members(c);
     keys_from_to(c, 0, 2 * AT, 0);
     range_id_t right = split_at(c, AT);
-    CHECK(t_wait_leader(c, right, 5 * NS_PER_S) == 1);
+    CHECK(t_wait_leader(c, right, 60 * NS_PER_S) == 1);
     t_wait_same(c, three, 3, SLICE_LIT("\1"), SLICE_EMPTY);
     wait_settled(c, LEFT);
     wait_settled(c, right);
@@ -41,7 +41,7 @@ static void give_lease(struct tcluster *c, range_id_t range, node_id_t to)
         CHECK_OK(fiber_sleep(5 * NS_PER_MS));
     }
     CHECK_OK(err);
-    CHECK(t_wait_leader(c, range, 5 * NS_PER_S) == to);
+    CHECK(t_wait_leader(c, range, 60 * NS_PER_S) == to);
 }
 
 /* The left range from {1, 2, 3} to {4, 5}. */
@@ -145,7 +145,7 @@ static void left_is_split(struct tcluster *c)
     t_isolate(c, 3, false);
     atomic_store(&c->uninformed, 0);
     range_id_t beside = split_at(c, AT / 2);
-    CHECK(t_wait_leader(c, beside, 5 * NS_PER_S) != 0);
+    CHECK(t_wait_leader(c, beside, 60 * NS_PER_S) != 0);
     CHECK_OK(faults_set("range_merge_beside", "delay=700"));
     atomic_store(&c->mute, 0);
     wait_hit("range_merge_beside");
@@ -156,7 +156,7 @@ static void left_is_split(struct tcluster *c)
     expect(c, 30, 1000);
     expect(c, 31, 31);
     expect(c, AT - 1, AT - 1);
-    CHECK(t_wait_leader(c, right, 5 * NS_PER_S) != 0);
+    CHECK(t_wait_leader(c, right, 60 * NS_PER_S) != 0);
     t_stop_all(c);
 }
 
@@ -222,7 +222,7 @@ static uint64_t left_version(struct tcluster *c)
 static bool is_answered(struct tcluster *c, range_id_t range, bool expected)
 {
     int looks = expected ? 6000 : 50;
-    node_id_t on = t_wait_leader(c, LEFT, 5 * NS_PER_S);
+    node_id_t on = t_wait_leader(c, LEFT, 60 * NS_PER_S);
     struct range_status st;
     uint64_t before = atomic_load(&c->sent[REPLICA_MSG_MERGE_VOID]);
     CHECK_OK(range_store_status(c->nodes[on].rs, LEFT, &st));
@@ -277,7 +277,7 @@ static void one_member(struct tcluster *c)
     t_start_all(c);
     keys_from_to(c, 0, 2 * AT, 0);
     range_id_t right = split_at(c, AT);
-    CHECK(t_wait_leader(c, right, 5 * NS_PER_S) == 1);
+    CHECK(t_wait_leader(c, right, 60 * NS_PER_S) == 1);
     CHECK(is_answered(c, right, true));
     CHECK(!is_answered(c, right + 1, false));
     t_stop_all(c);
@@ -308,7 +308,7 @@ static bool is_frozen(struct tcluster *c, range_id_t id, uint64_t *ret_version)
 
 static void tell_void(struct tcluster *c, range_id_t right, uint64_t version)
 {
-    node_id_t on = t_wait_leader(c, right, 5 * NS_PER_S);
+    node_id_t on = t_wait_leader(c, right, 60 * NS_PER_S);
     struct range_status st;
     CHECK_OK(range_store_status(c->nodes[on].rs, right, &st));
     const struct raft_msg m = {
@@ -328,7 +328,7 @@ static void late_answer(struct tcluster *c)
     CHECK_OK(faults_set("range_merge_thaw", "error=UNAVAILABLE"));
     left_moves_away(c);
     atomic_store(&c->mute, 0);
-    CHECK(t_wait_leader(c, right, 5 * NS_PER_S) != 0);
+    CHECK(t_wait_leader(c, right, 60 * NS_PER_S) != 0);
     CHECK_OK(fiber_sleep(NS_PER_S / 2));
     CHECK(is_frozen(c, right, &version));
     faults_reset();

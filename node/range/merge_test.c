@@ -14,7 +14,7 @@ static void alone(struct tcluster *c)
     range_id_t id;
     diag_reset(&diag);
     t_start(c, 1);
-    CHECK(t_wait_leader(c, 2, 10 * NS_PER_S) == 1);
+    CHECK(t_wait_leader(c, 2, 60 * NS_PER_S) == 1);
     CHECK(range_store_merge(c->nodes[1].rs, 2, &diag, &id) == ERR_INVALID);
     CHECK(range_store_merge(c->nodes[1].rs, 1, &diag, &id) == ERR_INVALID);
     CHECK(range_store_merge(c->nodes[1].rs, 77, &diag, &id) == ERR_RANGE_NOT_FOUND);
@@ -117,7 +117,7 @@ static void with_member_away(struct tcluster *c)
     three_members(c);
     keys_from_to(c, 0, 40, 0);
     range_id_t right = split_at(c, 20);
-    CHECK(t_wait_leader(c, right, 5 * NS_PER_S) == 1);
+    CHECK(t_wait_leader(c, right, 60 * NS_PER_S) == 1);
     t_wait_same(c, three, 3, SLICE_LIT("\1"), SLICE_EMPTY);
     /* cut off before: it is not begun, nothing is frozen */
     t_isolate(c, 3, true);
@@ -150,7 +150,7 @@ static void misses_merge(struct tcluster *c, bool by_snapshot)
     three_members(c);
     keys_from_to(c, 0, 40, 0);
     range_id_t right = split_at(c, 20);
-    CHECK(t_wait_leader(c, right, 5 * NS_PER_S) == 1);
+    CHECK(t_wait_leader(c, right, 60 * NS_PER_S) == 1);
     t_wait_same(c, three, 3, SLICE_LIT("\1"), SLICE_EMPTY);
     wait_settled(c, 2);
     wait_settled(c, right);
@@ -215,7 +215,7 @@ static void leader_gone(struct tcluster *c, const char *point)
     three_members(c);
     keys_from_to(c, 0, 40, 0);
     range_id_t right = split_at(c, 20);
-    CHECK(t_wait_leader(c, right, 5 * NS_PER_S) == 1);
+    CHECK(t_wait_leader(c, right, 60 * NS_PER_S) == 1);
     t_wait_same(c, three, 3, SLICE_LIT("\1"), SLICE_EMPTY);
     wait_settled(c, 2);
     wait_settled(c, right);
@@ -248,7 +248,7 @@ static void leader_gone(struct tcluster *c, const char *point)
     struct range_desc d;
     char kb[32];
     arena_init(&a, NULL, NULL, 0);
-    CHECK(t_wait_leader(c, 2, 5 * NS_PER_S) != 0);
+    CHECK(t_wait_leader(c, 2, 60 * NS_PER_S) != 0);
     for (int i = 0; i < 3000 && !t_led(c, key_of(kb, 30), &a, &d); i++) {
         CHECK_OK(fiber_sleep(10 * NS_PER_MS));
     }
@@ -372,7 +372,7 @@ static void locks_move(struct tcluster *c)
     three_members(c);
     keys_from_to(c, 0, 40, 0);
     range_id_t id = split_at(c, 20);
-    CHECK(t_wait_leader(c, id, 5 * NS_PER_S) == 1);
+    CHECK(t_wait_leader(c, id, 60 * NS_PER_S) == 1);
     wait_settled(c, id);
     CHECK_OK(lock_key(c, 10, 500, KV_WAIT, &left));
     CHECK_OK(lock_key(c, 30, 500, KV_WAIT, &right));
@@ -393,12 +393,12 @@ static void locks_move(struct tcluster *c)
     /* a half whose lease has been elsewhere has another number: nobody takes the one for the other
      */
     id = split_at(c, 20);
-    CHECK(t_wait_leader(c, id, 5 * NS_PER_S) == 1);
+    CHECK(t_wait_leader(c, id, 60 * NS_PER_S) == 1);
     wait_settled(c, id);
     struct diag diag;
     diag_reset(&diag);
     CHECK_OK(range_store_transfer_lease(c->nodes[1].rs, id, 2, LEASE_WITH_LOCKS, &diag));
-    CHECK(t_wait_leader(c, id, 5 * NS_PER_S) == 2);
+    CHECK(t_wait_leader(c, id, 60 * NS_PER_S) == 2);
     CHECK_OK(lock_key(c, 30, 800, KV_WAIT, &right));
     merge_ok(c, 2, id);
     CHECK(lock_key(c, 30, 900, KV_NOWAIT, &n) == ERR_LOCK_NOWAIT); /* it went with the lease */
@@ -423,7 +423,7 @@ static void told_first(struct tcluster *c)
     three_members(c);
     keys_from_to(c, 0, 40, 0);
     range_id_t right = split_at(c, 20);
-    CHECK(t_wait_leader(c, right, 5 * NS_PER_S) == 1);
+    CHECK(t_wait_leader(c, right, 60 * NS_PER_S) == 1);
     wait_settled(c, 2);
     wait_settled(c, right);
     for (node_id_t id = 1; id <= 3; id++) {

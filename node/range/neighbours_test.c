@@ -70,7 +70,7 @@ static void as_before(struct tcluster *c)
     t_stop(c, 1, false);
     blocking_run(rewrite_job, &c->nodes[1]);
     t_start(c, 1);
-    CHECK(t_wait_leader(c, 2, 10 * NS_PER_S) == 1);
+    CHECK(t_wait_leader(c, 2, 60 * NS_PER_S) == 1);
 }
 
 /* ---- */
@@ -78,11 +78,11 @@ static void as_before(struct tcluster *c)
 static void named(struct tcluster *c)
 {
     t_start(c, 1);
-    CHECK(t_wait_leader(c, 2, 10 * NS_PER_S) == 1);
+    CHECK(t_wait_leader(c, 2, 60 * NS_PER_S) == 1);
     keys_from_to(c, 0, 60, 0);
     range_id_t a = split_at(c, 20); /* both at 2, */
     range_id_t b = split_at(c, 40); /* and these at 3 */
-    CHECK(t_wait_leader(c, b, 5 * NS_PER_S) == 1);
+    CHECK(t_wait_leader(c, b, 60 * NS_PER_S) == 1);
     CHECK(right_of(c, 1) == 2 && right_of(c, 2) == a && right_of(c, a) == b);
     as_before(c);
     CHECK(right_of(c, 1) == 2 && right_of(c, 2) == a && right_of(c, a) == b);
@@ -91,7 +91,7 @@ static void named(struct tcluster *c)
     t_stop(c, 1, true);
     t_start(c, 1);
     CHECK(right_of(c, 2) == a && right_of(c, a) == b);
-    CHECK(t_wait_leader(c, a, 10 * NS_PER_S) == 1 && t_wait_leader(c, b, 10 * NS_PER_S) == 1);
+    CHECK(t_wait_leader(c, a, 60 * NS_PER_S) == 1 && t_wait_leader(c, b, 60 * NS_PER_S) == 1);
     merge_ok(c, a, b);
     CHECK(right_of(c, a) == 0);
     merge_ok(c, 2, a);
@@ -106,10 +106,10 @@ static void named(struct tcluster *c)
 static void not_certain(struct tcluster *c)
 {
     t_start(c, 1);
-    CHECK(t_wait_leader(c, 2, 10 * NS_PER_S) == 1);
+    CHECK(t_wait_leader(c, 2, 60 * NS_PER_S) == 1);
     keys_from_to(c, 0, 60, 0);
     range_id_t a = split_at(c, 40);
-    CHECK(t_wait_leader(c, a, 5 * NS_PER_S) == 1);
+    CHECK(t_wait_leader(c, a, 60 * NS_PER_S) == 1);
     range_id_t last = 0;
     for (unsigned k = 59; k > 57; k--) { /* a: version 4 */
         last = split_at(c, k);

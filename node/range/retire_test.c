@@ -64,7 +64,7 @@ static void come_and_go(struct tcluster *c)
     log_configure(LOG_LEVEL_WARN, LOG_FORMAT_TEXT);
     t_start(c, 1);
     struct range_store *rs = c->nodes[1].rs;
-    CHECK(t_wait_leader(c, 2, 10 * NS_PER_S) == 1);
+    CHECK(t_wait_leader(c, 2, 60 * NS_PER_S) == 1);
     keys_from_to(c, 0, 40, 0);
     for (unsigned n = 0; n < CYCLES; n++) {
         one_cycle(c, n);
@@ -164,10 +164,10 @@ static void under_way(struct tcluster *c)
     struct locking held;
     struct locking waits;
     t_start(c, 1);
-    CHECK(t_wait_leader(c, 2, 10 * NS_PER_S) == 1);
+    CHECK(t_wait_leader(c, 2, 60 * NS_PER_S) == 1);
     keys_from_to(c, 0, 40, 0);
     range_id_t right = split_at(c, 20);
-    CHECK(t_wait_leader(c, right, 5 * NS_PER_S) == 1);
+    CHECK(t_wait_leader(c, right, 60 * NS_PER_S) == 1);
     arena_init(&a, NULL, NULL, 0);
     CHECK(t_led(c, key_of(kb, 30), &a, &d) && d.id == right);
     start_locking(c, &held, &d, 500, 1);
@@ -350,12 +350,12 @@ static void more_than_fits(struct tcluster *c)
     struct range_desc d;
     arena_init(&a, NULL, NULL, 0);
     t_start(c, 1);
-    CHECK(t_wait_leader(c, 2, 10 * NS_PER_S) == 1);
+    CHECK(t_wait_leader(c, 2, 60 * NS_PER_S) == 1);
     keys_from_to(c, 0, 40, 0);
     c->nodes[1].rs->gone.max = 4;
     for (unsigned i = 0; i < MERGES; i++) {
         ids[i] = split_at(c, 20);
-        CHECK(t_wait_leader(c, ids[i], 5 * NS_PER_S) == 1);
+        CHECK(t_wait_leader(c, ids[i], 60 * NS_PER_S) == 1);
         merge_ok(c, 2, ids[i]);
         wait_objects(c, 1, 2);
     }
@@ -386,12 +386,12 @@ static void followed(struct tcluster *c)
     struct range_desc d;
     arena_init(&a, NULL, NULL, 0);
     t_start(c, 1);
-    CHECK(t_wait_leader(c, 2, 10 * NS_PER_S) == 1);
+    CHECK(t_wait_leader(c, 2, 60 * NS_PER_S) == 1);
     keys_from_to(c, 0, 40, 0);
     range_id_t x = split_at(c, 20);
-    CHECK(t_wait_leader(c, x, 5 * NS_PER_S) == 1);
+    CHECK(t_wait_leader(c, x, 60 * NS_PER_S) == 1);
     range_id_t y = split_at(c, 30);
-    CHECK(t_wait_leader(c, y, 5 * NS_PER_S) == 1);
+    CHECK(t_wait_leader(c, y, 60 * NS_PER_S) == 1);
     merge_ok(c, x, y);
     CHECK_OK(range_store_redirect(c->nodes[1].rs, y, &a, &d));
     CHECK(d.id == x);
@@ -405,7 +405,7 @@ static void followed(struct tcluster *c)
         CHECK(told_merged(c, x, true) && told_merged(c, y, true));
         t_stop(c, 1, restarts == 1);
         t_start(c, 1);
-        CHECK(t_wait_leader(c, 2, 10 * NS_PER_S) == 1);
+        CHECK(t_wait_leader(c, 2, 60 * NS_PER_S) == 1);
     }
     arena_fini(&a);
     t_stop_all(c);

@@ -95,7 +95,7 @@ static void start_again(struct tcluster *c)
     t_start(c, 1);
     t_start(c, 2);
     t_start(c, 3);
-    CHECK(t_wait_leader(c, 2, 10 * NS_PER_S) != 0);
+    CHECK(t_wait_leader(c, 2, 60 * NS_PER_S) != 0);
     for (unsigned i = 0; i < KEYS; i++) {
         value_of(i, want);
         CHECK_OK(t_get(c, key_of(kb, i), got, 10 * NS_PER_S));

@@ -21,7 +21,7 @@ static void half_forgotten(struct tcluster *c)
     }
     t_wait_same(c, three, 3, SLICE_LIT("\1"), SLICE_EMPTY);
     id = split_at(c, 95000);
-    CHECK(t_wait_leader(c, id, 5 * NS_PER_S) == 1);
+    CHECK(t_wait_leader(c, id, 60 * NS_PER_S) == 1);
     put_ok(c, 95001, 1);
     char kb[32];
     t_wait_same(c, three, 3, key_of(kb, 95000), SLICE_EMPTY);
@@ -33,10 +33,10 @@ static void half_forgotten(struct tcluster *c)
     range_store_upkeep(c->nodes[2].rs, true);
     /* there and back: the leader does not know any more how far the other's log went */
     CHECK_OK(range_store_transfer_lease(c->nodes[1].rs, 2, 2, LEASE_WITH_LOCKS, &diag));
-    CHECK(t_wait_leader(c, 2, 5 * NS_PER_S) == 2);
+    CHECK(t_wait_leader(c, 2, 60 * NS_PER_S) == 2);
     CHECK_OK(range_store_transfer_lease(c->nodes[2].rs, 2, 1, LEASE_WITH_LOCKS, &diag));
-    CHECK(t_wait_leader(c, 2, 5 * NS_PER_S) == 1);
-    CHECK(t_wait_leader(c, id, 10 * NS_PER_S) == 1);
+    CHECK(t_wait_leader(c, 2, 60 * NS_PER_S) == 1);
+    CHECK(t_wait_leader(c, id, 60 * NS_PER_S) == 1);
     uint64_t began = clock_mono_ns();
     t_start(c, 3);
     CHECK(range_store_status(c->nodes[3].rs, id, &st) == ERR_RANGE_NOT_FOUND);
@@ -293,7 +293,7 @@ static void lonely_half(struct tcluster *c)
     CHECK_OK(fiber_sleep(2 * NS_PER_S));
     t_isolate(c, 3, false);
     t_isolate(c, 2, true);
-    CHECK(t_wait_leader(c, 2, 10 * NS_PER_S) == 1);
+    CHECK(t_wait_leader(c, 2, 60 * NS_PER_S) == 1);
     put_large(c, 400);
     cut_log(c);
     t_start(c, 2);
@@ -376,7 +376,7 @@ static void poke_the_gone(struct tcluster *c)
                                   .context = st.raft_term};
     CHECK_OK(t_change(c, 2, &out, 1));
     wait_no_range(c, 1, 2);
-    CHECK(t_wait_leader(c, 2, 10 * NS_PER_S) > 1);
+    CHECK(t_wait_leader(c, 2, 60 * NS_PER_S) > 1);
     uint64_t before = atomic_load(&c->sent[RAFT_MSG_RELEASE]);
     range_store_receive(c->nodes[1].rs, 2, 2, &poke);
     CHECK(atomic_load(&c->sent[RAFT_MSG_RELEASE]) == before + 1);
@@ -421,7 +421,7 @@ static void holds_no_segment(struct tcluster *c)
     struct raft_log_stats now;
     c->log_size_max = 1 << 20;
     t_start(c, 1);
-    CHECK(t_wait_leader(c, 2, 10 * NS_PER_S) == 1);
+    CHECK(t_wait_leader(c, 2, 60 * NS_PER_S) == 1);
     struct raft_log *log = c->nodes[1].log;
     for (unsigned i = 0; i < ENTRIES; i++) {
         e[i] = (struct raft_log_entry){21 + i, 6 + i, 1, SLICE_LIT("acknowledged once")};

@@ -824,8 +824,8 @@ static inline void t_start_all(struct tcluster *c)
     for (node_id_t id = 1; id <= c->count; id++) {
         t_start(c, id);
     }
-    CHECK(t_wait_leader(c, 1, 10 * NS_PER_S) == 1);
-    CHECK(t_wait_leader(c, 2, 10 * NS_PER_S) == 1);
+    CHECK(t_wait_leader(c, 1, 60 * NS_PER_S) == 1);
+    CHECK(t_wait_leader(c, 2, 60 * NS_PER_S) == 1);
 }
 
 static inline void t_stop_all(struct tcluster *c)
