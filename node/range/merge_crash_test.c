@@ -78,7 +78,7 @@ static void start_again(struct tcluster *c)
     expect_all(c, MIDDLE - 10, MIDDLE + 10, 1000);
     expect_all(c, MIDDLE + 10, KEYS, 0);
     keys_from_to(c, MIDDLE - 5, MIDDLE + 5, 2000);
-    for (int i = 0; i < 1000 && !t_led(c, key_of(kb, KEYS), &a, &d); i++) {
+    for (int i = 0; i < 6000 && !t_led(c, key_of(kb, KEYS), &a, &d); i++) {
         CHECK_OK(fiber_sleep(10 * NS_PER_MS));
     }
     fprintf(stderr, "  %s: %s\n", g_point, d.id == 2 ? "merged" : "not merged");
@@ -99,7 +99,7 @@ static void start_again(struct tcluster *c)
         t_wait_same(c, three, 3, SLICE_LIT("\1"), SLICE_EMPTY);
     }
     struct range_store_stats st = {0};
-    for (int i = 0; i < 1000 && st.ranges != 2; i++) {
+    for (int i = 0; i < 6000 && st.ranges != 2; i++) {
         CHECK_OK(fiber_sleep(10 * NS_PER_MS));
         range_store_get_stats(c->nodes[1].rs, &st);
     }

@@ -42,7 +42,7 @@ static void half_forgotten(struct tcluster *c)
     CHECK(range_store_status(c->nodes[3].rs, id, &st) == ERR_RANGE_NOT_FOUND);
     t_wait_same(c, three, 3, SLICE_LIT("\1"), SLICE_EMPTY);
     st.leader_node = 0;
-    for (int i = 0; i < 1000 && st.leader_node != 1; i++) {
+    for (int i = 0; i < 6000 && st.leader_node != 1; i++) {
         CHECK_OK(fiber_sleep(10 * NS_PER_MS));
         (void)(range_store_status(c->nodes[3].rs, id, &st) == ERR_OK);
     }
