@@ -269,6 +269,27 @@ static bool whole_number_text(struct cast_ctx *ctx, const struct value *v, char 
     return v->phys == PHYS_INT || v->phys == PHYS_TIME;
 }
 
+/* MYSQL: bits as a moment are the text of their bytes. */
+struct moment_text {
+    struct value value;
+    struct sql_type type;
+};
+
+static db_err bits_as_text(struct cast_ctx *ctx, const struct sql_type **io_from,
+                           const struct value **io_v, struct moment_text *text)
+{
+    struct slice s;
+    if ((*io_from)->id != TYPE_BIT || (*io_v)->phys != PHYS_INT) {
+        return ERR_OK;
+    }
+    TRY(value_to_text(ctx, *io_from, *io_v, &s));
+    text->value = value_str(s, COLL_BINARY);
+    text->type = type_char(TYPE_VARBINARY, (uint32_t)s.len, COLL_BINARY);
+    *io_from = &text->type;
+    *io_v = &text->value;
+    return ERR_OK;
+}
+
 db_err cast__datetime(struct cast_ctx *ctx, const struct sql_type *from, const struct value *v,
                       unsigned decimals, bool for_date, int64_t *ret, bool *ret_null)
 {
@@ -276,6 +297,8 @@ db_err cast__datetime(struct cast_ctx *ctx, const struct sql_type *from, const s
     char shown[MESSAGE_VALUE_MAX];
     uint64_t mode = ctx->sql_mode;
     struct value from_now;
+    struct moment_text bits;
+    TRY(bits_as_text(ctx, &from, &v, &bits));
     if (for_date && v->phys == PHYS_TIME && v->type == TYPE_TIME &&
         (v->t < 0 || v->t >= US_PER_DAY)) {
         from_now = *v; /* MYSQL: a TIME of no day counts from now, one of a day from midnight */
@@ -344,6 +367,8 @@ db_err value_to_time(struct cast_ctx *ctx, const struct sql_type *from, const st
 {
     struct temporal_result r = {0};
     char shown[MESSAGE_VALUE_MAX];
+    struct moment_text bits;
+    TRY(bits_as_text(ctx, &from, &v, &bits));
     TRY(cast__to_time(ctx, from, v, decimals, temporal_flags(ctx->sql_mode), &r));
     /* Text is clipped to the range of TIME, a number is refused. */
     *ret_null = (r.cond & TEMPORAL_INVALID) != 0 ||

@@ -55,26 +55,28 @@ static bool is_unsigned(const struct sql_type *t)
            ((t->flags & TYPE_F_BYTES_NUMBER) != 0 && (t->wire & TYPE_W_UNSIGNED) != 0);
 }
 
-/* DOUBLE(M,D) operands keep a fixed number of decimals. */
+/* DOUBLE(M,D) operands keep a fixed number of decimals, also beside dates and literals of bytes. */
 static struct sql_type double_result(const struct func_arg *args, uint32_t count)
 {
     struct sql_type t = func__double();
     unsigned decimals = 0;
-    uint32_t length = 0;
+    uint32_t whole = 0; /* what stands before the decimals, with sign and point */
     for (uint32_t i = 0; i < count; i++) {
         const struct sql_type *a = &args[i].type;
         bool real = a->id == TYPE_DOUBLE || a->id == TYPE_FLOAT;
-        if (!real && !type_is_numeric(a) && a->id != TYPE_NULL) {
+        bool bytes = (a->flags & TYPE_F_BYTES_NUMBER) != 0;
+        if (!real && !bytes && !type_is_temporal(a) && !type_is_numeric(a) && a->id != TYPE_NULL) {
             return t;
         }
-        decimals = a->decimals > decimals ? a->decimals : decimals;
-        uint32_t width = (uint32_t)func__chars(a);
-        width = real ? a->length : width;
-        length = width > length ? width : length;
+        unsigned own = bytes ? 0u : a->decimals;
+        decimals = own > decimals ? own : decimals;
+        uint32_t width = real ? a->length : (uint32_t)func__chars(a);
+        width -= own < width ? own : width;
+        whole = width > whole ? width : whole;
     }
     if (decimals < DECIMALS_NOT_FIXED) {
         t.decimals = (uint8_t)decimals;
-        t.length = length;
+        t.length = whole + decimals;
     }
     return t;
 }

@@ -69,10 +69,9 @@ static unsigned result_decimals(const struct func_arg *date, const struct func_a
                                 enum interval_unit unit)
 {
     unsigned d = date->type.decimals;
-    unsigned more = interval_has_micro(unit)       ? TIME_DECIMALS_MAX
-                    : unit != INTERVAL_SECOND      ? 0
-                    : func__is_text(&amount->type) ? (unsigned)TIME_DECIMALS_MAX
-                                                   : temporal__decimals(amount);
+    unsigned more = interval_has_micro(unit)  ? TIME_DECIMALS_MAX
+                    : unit != INTERVAL_SECOND ? 0
+                                              : temporal__seconds_decimals(amount);
     return more > d ? more : d;
 }
 
@@ -87,7 +86,7 @@ db_err temporal_bind_add(BIND_ARGS)
     struct func_arg *amount = &args[p->amount];
     call->data = p;
     want_amount(ctx, amount, p);
-    bool year = date->type.id == TYPE_YEAR && (date->type.flags & TYPE_F_EXPR) == 0;
+    bool year = temporal__is_year(&date->type);
     if (!type_is_temporal(&date->type)) {
         if (year) {
             func__want_datetime(date);
@@ -320,7 +319,11 @@ db_err temporal_bind_addtime(BIND_ARGS)
     unsigned b = temporal__decimals(&args[1]);
     const struct sql_type *t = &args[0].type;
     temporal__want_any(ctx, &args[0]);
-    temporal__want_any(ctx, &args[1]);
+    if (temporal__is_year(&args[1].type)) {
+        func__want(&args[1], type_temporal(TYPE_TIME, 0)); /* MYSQL: midnight of its first day */
+    } else {
+        temporal__want_any(ctx, &args[1]);
+    }
     if (type_is_temporal(t)) {
         func__result_null(
             call, type_temporal(t->id == TYPE_TIME ? TYPE_TIME : TYPE_DATETIME, a > b ? a : b));

@@ -167,7 +167,7 @@ void temporal__want_ascii(struct func_bind_ctx *ctx, struct func_arg *arg)
 
 void temporal__want_any(struct func_bind_ctx *ctx, struct func_arg *arg)
 {
-    if (arg->type.id == TYPE_TIMESTAMP) {
+    if (arg->type.id == TYPE_TIMESTAMP || arg->type.id == TYPE_BIT) {
         func__want_datetime(arg);
     } else if (type_is_temporal(&arg->type)) {
         return;
@@ -229,6 +229,11 @@ db_err temporal__get_parts(struct eval_ctx *ctx, const struct sql_type *t, const
         time_unpack(n, ret);
     }
     return ERR_OK;
+}
+
+bool temporal__is_year(const struct sql_type *t)
+{
+    return t->id == TYPE_YEAR && (t->flags & TYPE_F_EXPR) == 0;
 }
 
 bool temporal__is_number(const struct sql_type *t)
@@ -298,6 +303,12 @@ bool temporal__seconds_fit(struct eval_ctx *ctx, const struct decimal *seconds)
 static unsigned fraction_digits(const struct temporal_note *note)
 {
     return note->fraction > TIME_DECIMALS_MAX ? TIME_DECIMALS_MAX : note->fraction;
+}
+
+unsigned temporal__seconds_decimals(const struct func_arg *arg)
+{
+    bool text = func__is_text(&arg->type) && func__number(&arg->type) != NUM_INT;
+    return text ? (unsigned)TIME_DECIMALS_MAX : temporal__decimals(arg);
 }
 
 unsigned temporal__date_decimals(const struct func_arg *arg)

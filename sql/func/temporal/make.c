@@ -77,8 +77,7 @@ db_err temporal_bind_maketime(BIND_ARGS)
 {
     (void)ctx;
     struct func_arg *seconds = &args[call->variant];
-    unsigned decimals =
-        func__is_text(&seconds->type) ? (unsigned)TIME_DECIMALS_MAX : temporal__decimals(seconds);
+    unsigned decimals = temporal__seconds_decimals(seconds);
     for (uint32_t i = 0; i + 1 < call->arg_count; i++) {
         func__want_int(&args[i]);
     }

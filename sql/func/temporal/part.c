@@ -154,6 +154,8 @@ db_err temporal_bind_extract(BIND_ARGS)
         func__want_datetime(&args[1]);
         args[1].want.wire = type_is_numeric(&args[1].type) ? TYPE_W_LENIENT_DATE | TYPE_W_WHOLE_DATE
                                                            : TYPE_W_LENIENT_DATE;
+    } else if (temporal__is_year(&args[1].type)) {
+        func__want(&args[1], type_temporal(TYPE_TIME, 0));
     } else {
         temporal__want_any(ctx, &args[1]); /* a time or a date with a time: its text tells */
     }

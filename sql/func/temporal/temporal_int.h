@@ -68,6 +68,8 @@ MUST_USE db_err temporal__get_any(struct eval_ctx *ctx, const struct sql_type *t
 MUST_USE db_err temporal__get_parts(struct eval_ctx *ctx, const struct sql_type *t,
                                     const struct vector *v, uint32_t row, enum temporal_role role,
                                     struct time_parts *ret, bool *ret_is_datetime, bool *ret_null);
+/* MYSQL: the YEAR of a column is its first day, at midnight; that of an expression is a number. */
+bool temporal__is_year(const struct sql_type *t);
 /* Is it a number that is a date in digits where one is asked for? Not of bytes, nor a year. */
 bool temporal__is_number(const struct sql_type *t);
 /* Such a number's date; its time, too, when it has more digits than a date, else what stands behind
@@ -85,6 +87,8 @@ MUST_USE db_err temporal__get_seconds(struct eval_ctx *ctx, const struct sql_typ
 enum decimal_round_mode temporal__rounding(const struct eval_ctx *ctx);
 /* MYSQL: more than 18 digits before the point are no number of seconds, with a warning. */
 bool temporal__seconds_fit(struct eval_ctx *ctx, const struct decimal *seconds);
+/* temporal__decimals; 6 for all text but literals of bytes, which are whole numbers. */
+unsigned temporal__seconds_decimals(const struct func_arg *arg);
 /* temporal__decimals; 6 for constant text that is no date, or no time. */
 unsigned temporal__date_decimals(const struct func_arg *arg);
 unsigned temporal__time_decimals(const struct func_arg *arg);

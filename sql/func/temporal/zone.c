@@ -12,7 +12,7 @@ db_err temporal_bind_unix(BIND_ARGS)
     unsigned decimals = 0;
     if (call->arg_count == 1) {
         decimals = temporal__date_decimals(&args[0]);
-        bool year = args[0].type.id == TYPE_YEAR && (args[0].type.flags & TYPE_F_EXPR) == 0;
+        bool year = temporal__is_year(&args[0].type);
         if (!type_is_temporal(&args[0].type) && !year) {
             if (!temporal__is_number(&args[0].type)) {
                 func__want_text(ctx, &args[0]); /* what is no date is 0, not NULL */
