@@ -52,12 +52,16 @@ static void number_to_datetime(const struct value *v, unsigned decimals, unsigne
     uint32_t nanos;
     bool neg;
     ret->v = 0;
-    if (!cast__split_number(v, &n, &nanos, &neg) || neg) {
-        ret->cond = TEMPORAL_INVALID;
+    ret->cond = TEMPORAL_INVALID;
+    if (!cast__split_number(v, &n, &nanos, &neg)) {
         return;
     }
-    ret->cond = TEMPORAL_OK;
-    if (lenient && !whole && tiny_date(n, &ret->v)) {
+    bool tiny = lenient && !whole && (!neg || n == 0); /* MYSQL: -0.5 is 0 there */
+    if (tiny && tiny_date(n, &ret->v)) {
+        ret->cond = TEMPORAL_OK;
+        return;
+    }
+    if (neg) {
         return;
     }
     ret->cond = datetime_from_number(n, nanos, decimals, flags, &ret->v);
@@ -72,7 +76,7 @@ bool cast__small_date(const struct cast_ctx *ctx, const struct sql_type *from,
     bool number = type_is_integer(from) || from->id == TYPE_DECIMAL || from->id == TYPE_DOUBLE ||
                   from->id == TYPE_FLOAT;
     return number && (ctx->sql_mode & SQL_MODE_NO_ZERO_IN_DATE) == 0 &&
-           cast__split_number(v, &n, &nanos, &neg) && !neg && tiny_date(n, ret);
+           cast__split_number(v, &n, &nanos, &neg) && (!neg || n == 0) && tiny_date(n, ret);
 }
 
 /* A TIME is taken on the current date. */

@@ -101,7 +101,8 @@ static bool whole_year_text(const struct func_arg *text)
     return !overflow && d == trunc(d);
 }
 
-/* MYSQL: y = 24 and y = 24.0 are y = 2024, of a column, but not among the values of IN and CASE. */
+/* MYSQL: y = 24 and y = 24.0 are y = 2024, of a column, also in BETWEEN, but not among the values
+ * of IN and CASE. */
 static bool short_year(const struct func_arg *a, struct func_arg *b)
 {
     bool fraction = type_is_numeric(&b->type) && !type_is_integer(&b->type);
@@ -147,7 +148,9 @@ static enum compare_kind choose(struct func_bind_ctx *ctx, struct func_arg *a, s
                                 bool listed, uint8_t *ret_text_arg)
 {
     *ret_text_arg = 0;
-    if (!ctx->among && (short_year(a, b) || short_year(b, a))) {
+    /* MYSQL: a parameter in BETWEEN stays what it is */
+    bool bound = !ctx->among || (ctx->between && !b->is_placeholder);
+    if ((bound && short_year(a, b)) || (!ctx->among && short_year(b, a))) {
         return COMPARE_INT;
     }
     if (!listed && (year_of_moment(a, b) || year_of_moment(b, a))) {
