@@ -105,6 +105,10 @@ static db_err range_offset(struct window_run *r, struct exec_ctx *ctx, struct wi
     }
     vector_reset(&e->scratch);
     packed_read(&r->format, &row, 1, e->value, &e->scratch, 0);
+    if (vec_is_null(&e->scratch, 0)) { /* MYSQL: out of the range of dates is above all of them */
+        *ret = r->plan->descending ? r->first : r->last;
+        return ERR_OK;
+    }
     for (; e->at < r->last; e->at++) {
         TRY(row_store_get(&r->store, ctx, e->at, &row));
         int order = packed_compare_vector(&r->format, e->key, &e->scratch, 0, row);

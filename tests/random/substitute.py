@@ -136,6 +136,11 @@ class Prepared:
             out += ["SET " + ", ".join("%s = %s" % x for x in zip(names, values)), "EXECUTE literals USING " + ", ".join(names)]
         return out
 
+    def inline(self, values):
+        """The statement of one execution without parameters."""
+        marks = [(t.start, t.end) for t in tokens(self.text) if t.text == "?"]
+        return replaced(self.text, marks, values)
+
 
 class Inline:
     def __init__(self, text):
