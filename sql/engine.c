@@ -66,6 +66,7 @@ db_err sql_engine_open(const struct sql_engine_opts *opts, struct diag *diag,
     fiber_mutex_init(&e->sessions_mutex);
     list_init(&e->sessions);
     e->start_us = clock_wall_us();
+    atomic_init(&e->flushed_us, e->start_us);
     db_err err = open_parts(e, diag);
     if (err != ERR_OK) {
         sql_engine_close(e);

@@ -187,6 +187,18 @@ MUST_USE db_err sql_session_open(struct sql_engine *engine, const struct sql_ses
 /* Tells the general query log, when it is on, of what is no statement. May park. */
 enum sql_logged { SQL_LOGGED_CONNECT, SQL_LOGGED_CHANGE_USER, SQL_LOGGED_INIT_DB };
 void sql_session_log(struct sql_session *session, enum sql_logged what);
+/* Counts, for SHOW STATUS, a command of the protocol that is no statement. */
+enum sql_counted {
+    SQL_COUNTED_INIT_DB,
+    SQL_COUNTED_SET_OPTION,
+    SQL_COUNTED_STATISTICS,
+    SQL_COUNTED_PING,
+    SQL_COUNTED_ADMIN, /* the others */
+    SQL_COUNTED_STMT_CLOSE,
+    SQL_COUNTED_STMT_RESET,
+    SQL_COUNTED_LONG_DATA,
+};
+void sql_session_count(struct sql_session *session, enum sql_counted what);
 /* Rolls back, drops temporary objects, frees. NULL is fine. */
 void sql_session_close(struct sql_session *session);
 /* COM_RESET_CONNECTION: as a new session of the same account. */

@@ -66,6 +66,8 @@ db_err sql_session_field_list(struct sql_session *session, struct slice table, s
 {
     struct statement st = {.session = session, .sink = sink, .text = table};
     session__begin_statement(session);
+    status__count(session, COUNT_QUESTIONS);
+    status__count_class(session, EVENT_SQL_SHOW_FIELDS);
     diag_area_reset(&session->conditions);
     const struct catalog_snapshot *snap;
     db_err made = session__snapshot(session, &snap);

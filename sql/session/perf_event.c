@@ -102,7 +102,7 @@ void perf__begin(struct sql_session *s, enum event_class class, digest_id digest
     e = e == p->events + EVENTS_KEPT ? p->events : e;
     p->current = e;
     e->id = p->next_id++;
-    e->ended = e->secret = false;
+    e->ended = e->secret = e->counted = false;
     e->class = class;
     e->digest = digest;
     e->start_us = now_us;
@@ -131,6 +131,19 @@ static enum event_class class_of_show(const struct ast_show *show)
     case AST_SHOW_VARIABLES: return EVENT_SQL_SHOW_VARIABLES;
     case AST_SHOW_STATUS: return EVENT_SQL_SHOW_STATUS;
     case AST_SHOW_ENGINE_STATUS: return EVENT_SQL_SHOW_ENGINE_STATUS;
+    case AST_SHOW_ENGINE_MUTEX: return EVENT_SQL_SHOW_ENGINE_MUTEX;
+    case AST_SHOW_ENGINE_LOGS: return EVENT_SQL_SHOW_ENGINE_LOGS;
+    case AST_SHOW_CREATE_EVENT: return EVENT_SQL_SHOW_CREATE_EVENT;
+    case AST_SHOW_CREATE_FUNCTION: return EVENT_SQL_SHOW_CREATE_FUNC;
+    case AST_SHOW_CREATE_PROCEDURE: return EVENT_SQL_SHOW_CREATE_PROC;
+    case AST_SHOW_CREATE_TRIGGER: return EVENT_SQL_SHOW_CREATE_TRIGGER;
+    case AST_SHOW_CREATE_LIBRARY: return EVENT_SQL_SHOW_CREATE_LIBRARY;
+    case AST_SHOW_LIBRARY_STATUS: return EVENT_SQL_SHOW_LIBRARY_STATUS;
+    case AST_SHOW_FUNCTION_CODE: return EVENT_SQL_SHOW_FUNCTION_CODE;
+    case AST_SHOW_PROCEDURE_CODE: return EVENT_SQL_SHOW_PROCEDURE_CODE;
+    case AST_SHOW_BINLOG_EVENTS: return EVENT_SQL_SHOW_BINLOG_EVENTS;
+    case AST_SHOW_RELAYLOG_EVENTS: return EVENT_SQL_SHOW_RELAYLOG_EVENTS;
+    case AST_SHOW_PARSE_TREE: return EVENT_SQL_SHOW_PARSE_TREE;
     case AST_SHOW_PROCESSLIST: return EVENT_SQL_SHOW_PROCESSLIST;
     case AST_SHOW_GRANTS: return EVENT_SQL_SHOW_GRANTS;
     case AST_SHOW_CREATE_TABLE:
@@ -141,8 +154,8 @@ static enum event_class class_of_show(const struct ast_show *show)
     case AST_SHOW_COLLATION: return EVENT_SQL_SHOW_COLLATIONS;
     case AST_SHOW_TABLE_STATUS: return EVENT_SQL_SHOW_TABLE_STATUS;
     case AST_SHOW_TRIGGERS: return EVENT_SQL_SHOW_TRIGGERS;
-    case AST_SHOW_WARNINGS: return EVENT_SQL_SHOW_WARNINGS;
-    case AST_SHOW_ERRORS: return EVENT_SQL_SHOW_ERRORS;
+    case AST_SHOW_WARNINGS: return show->count ? EVENT_SQL_SELECT : EVENT_SQL_SHOW_WARNINGS;
+    case AST_SHOW_ERRORS: return show->count ? EVENT_SQL_SELECT : EVENT_SQL_SHOW_ERRORS;
     case AST_SHOW_ENGINES: return EVENT_SQL_SHOW_STORAGE_ENGINES;
     case AST_SHOW_PRIVILEGES: return EVENT_SQL_SHOW_PRIVILEGES;
     case AST_SHOW_PLUGINS: return EVENT_SQL_SHOW_PLUGINS;
@@ -180,6 +193,47 @@ static enum event_class class_of_insert(const struct ast_insert *i)
     return i->replace ? EVENT_SQL_REPLACE : EVENT_SQL_INSERT;
 }
 
+static enum event_class class_of_handler(const struct ast_handler *h)
+{
+    switch (h->op) {
+    case AST_HANDLER_OPEN: return EVENT_SQL_HA_OPEN;
+    case AST_HANDLER_READ: return EVENT_SQL_HA_READ;
+    case AST_HANDLER_CLOSE: return EVENT_SQL_HA_CLOSE;
+    }
+    return EVENT_SQL_HA_READ;
+}
+
+static enum event_class class_of_xa(const struct ast_xa *x)
+{
+    switch (x->op) {
+    case AST_XA_START: return EVENT_SQL_XA_START;
+    case AST_XA_END: return EVENT_SQL_XA_END;
+    case AST_XA_PREPARE: return EVENT_SQL_XA_PREPARE;
+    case AST_XA_COMMIT: return EVENT_SQL_XA_COMMIT;
+    case AST_XA_ROLLBACK: return EVENT_SQL_XA_ROLLBACK;
+    case AST_XA_RECOVER: return EVENT_SQL_XA_RECOVER;
+    }
+    return EVENT_SQL_XA_START;
+}
+
+/* What is given to accounts. */
+static enum event_class class_of_grant(const struct ast_stmt *ast)
+{
+    const struct ast_grant *g = (const struct ast_grant *)ast;
+    if (ast->kind == AST_STMT_GRANT) {
+        return g->kind == AST_GRANT_ROLES ? EVENT_SQL_GRANT_ROLES : EVENT_SQL_GRANT;
+    }
+    bool every = g->all && (!g->has_on || (g->any_schema && g->any_table));
+    return g->kind == AST_GRANT_ROLES ? EVENT_SQL_REVOKE_ROLES
+           : every                    ? EVENT_SQL_REVOKE_ALL
+                                      : EVENT_SQL_REVOKE;
+}
+
+static enum event_class class_of_explain(const struct ast_explain *e)
+{
+    return e->target == NULL ? EVENT_SQL_EXPLAIN_OTHER : perf__class(e->target);
+}
+
 static enum event_class class_of_change(const struct ast_stmt *ast)
 {
     switch ((int)ast->kind) {
@@ -192,9 +246,18 @@ static enum event_class class_of_change(const struct ast_stmt *ast)
         return ((const struct ast_delete *)ast)->multi ? EVENT_SQL_DELETE_MULTI : EVENT_SQL_DELETE;
     case AST_STMT_SHOW: return class_of_show((const struct ast_show *)ast);
     case AST_STMT_TABLE_ADMIN: return class_of_admin((const struct ast_table_admin *)ast);
-    case AST_STMT_EXPLAIN:
-        return ((const struct ast_explain *)ast)->for_connection ? EVENT_SQL_EXPLAIN_OTHER
-                                                                 : EVENT_SQL_SELECT;
+    case AST_STMT_EXPLAIN: return class_of_explain((const struct ast_explain *)ast);
+    case AST_STMT_HANDLER: return class_of_handler((const struct ast_handler *)ast);
+    case AST_STMT_XA: return class_of_xa((const struct ast_xa *)ast);
+    case AST_STMT_GRANT:
+    case AST_STMT_REVOKE: return class_of_grant(ast);
+    case AST_STMT_ALTER_USER:
+        return ((const struct ast_user_ddl *)ast)->default_role_kind != AST_ROLES_UNSET
+                   ? EVENT_SQL_ALTER_USER_DEFAULT_ROLE
+                   : EVENT_SQL_ALTER_USER;
+    case AST_STMT_SET_ROLE:
+        return ((const struct ast_set_role *)ast)->set_default ? EVENT_SQL_ALTER_USER_DEFAULT_ROLE
+                                                               : EVENT_SQL_SET_ROLE;
     default: return EVENT_STMT_HANDLE_REGULAR;
     }
 }
@@ -210,7 +273,6 @@ enum event_class perf__class(const struct ast_stmt *ast)
         {AST_STMT_LOAD_DATA, EVENT_SQL_LOAD},
         {AST_STMT_CALL, EVENT_SQL_CALL_PROCEDURE},
         {AST_STMT_DO, EVENT_SQL_DO},
-        {AST_STMT_HANDLER, EVENT_SQL_HA_READ},
         {AST_STMT_CREATE_DATABASE, EVENT_SQL_CREATE_DB},
         {AST_STMT_ALTER_DATABASE, EVENT_SQL_ALTER_DB},
         {AST_STMT_DROP_DATABASE, EVENT_SQL_DROP_DB},
@@ -232,7 +294,7 @@ enum event_class perf__class(const struct ast_stmt *ast)
         {AST_STMT_SET, EVENT_SQL_SET_OPTION},
         {AST_STMT_SET_TRANSACTION, EVENT_SQL_SET_OPTION},
         {AST_STMT_SET_PASSWORD, EVENT_SQL_SET_PASSWORD},
-        {AST_STMT_SET_ROLE, EVENT_SQL_SET_ROLE},
+        {AST_STMT_SET_RESOURCE_GROUP, EVENT_SQL_SET_RESOURCE_GROUP},
         {AST_STMT_DESCRIBE, EVENT_SQL_SHOW_FIELDS},
         {AST_STMT_USE, EVENT_SQL_CHANGE_DB},
         {AST_STMT_KILL, EVENT_SQL_KILL},
@@ -247,13 +309,10 @@ enum event_class perf__class(const struct ast_stmt *ast)
         {AST_STMT_GET_DIAGNOSTICS, EVENT_SQL_GET_DIAGNOSTICS},
         {AST_STMT_SIGNAL, EVENT_SQL_SIGNAL},
         {AST_STMT_CREATE_USER, EVENT_SQL_CREATE_USER},
-        {AST_STMT_ALTER_USER, EVENT_SQL_ALTER_USER},
         {AST_STMT_DROP_USER, EVENT_SQL_DROP_USER},
         {AST_STMT_RENAME_USER, EVENT_SQL_RENAME_USER},
         {AST_STMT_CREATE_ROLE, EVENT_SQL_CREATE_ROLE},
         {AST_STMT_DROP_ROLE, EVENT_SQL_DROP_ROLE},
-        {AST_STMT_GRANT, EVENT_SQL_GRANT},
-        {AST_STMT_REVOKE, EVENT_SQL_REVOKE},
         {AST_STMT_RESET_PERSIST, EVENT_SQL_RESET},
         {AST_STMT_HELP, EVENT_SQL_HELP},
         {AST_STMT_SHUTDOWN, EVENT_SQL_SHUTDOWN},
@@ -291,14 +350,19 @@ static void set_kind(struct sql_session *s, enum event_class class, digest_id di
     struct session_perf *p = s->perf;
     struct perf_event *e = p->current;
     spin_lock(&p->stats.lock);
+    bool counted = e->counted;
     e->class = class;
     e->digest = digest;
     e->secret = secret;
+    e->counted = true;
     if (text.len <= e->text_len) {
         e->text_len = (uint32_t)text.len;
         e->cut = false;
     }
     spin_unlock(&p->stats.lock);
+    if (!counted) {
+        status__count_class(s, class);
+    }
 }
 
 static struct slice without_end(struct slice text)

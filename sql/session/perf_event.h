@@ -19,7 +19,8 @@ enum {
 struct perf_event {
     uint64_t id; /* 0: none */
     bool ended, secret;
-    bool rows; /* it has answered with a result set */
+    bool counted; /* by its class, for SHOW STATUS */
+    bool rows;    /* it has answered with a result set */
     enum event_class class;
     digest_id digest;
     uint64_t start_us; /* wall clock */

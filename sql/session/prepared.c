@@ -37,6 +37,7 @@ struct sql_stmt {
     struct parse_options parse; /* those in force when it was prepared */
     struct parse_charset charset;
     digest_id digest;
+    enum event_class class;
     uint32_t param_count;
     struct sql_column *params, *columns;
     uint32_t column_count;
@@ -154,11 +155,13 @@ static db_err parse(struct sql_stmt *p, struct slice sql)
     }
     TRY(describe_params(p));
     p->digest = perf__digest(s, p->text);
+    p->class = perf__class(p->ast);
     return describe(p);
 }
 
 static db_err prepare(struct sql_session *s, struct slice sql, struct sql_stmt **ret)
 {
+    status__count(s, COUNT_STMT_PREPARE);
     struct sysvar_globals *g = engine__globals(s->engine);
     uint64_t max = (uint64_t)g->values[VAR_max_prepared_stmt_count].i;
     sysvar_globals_unref(g);
@@ -190,6 +193,7 @@ db_err sql_stmt_prepare(struct sql_session *session, struct slice sql, struct di
     if (err == ERR_OK) {
         session__forget_kill(session);
         session__begin_statement(session);
+        status__count(session, COUNT_NO_QUESTIONS);
         diag_area_reset(&session->conditions);
         err = prepare(session, sql, ret_stmt);
     }
@@ -393,6 +397,8 @@ static db_err run_fresh(struct sql_stmt *p, struct statement *st)
 
 static db_err execute(struct sql_stmt *p, struct statement *st)
 {
+    status__count(p->session, COUNT_STMT_EXECUTE);
+    status__count_class(p->session, p->class);
     if (is_query(p->ast)) {
         return run_query(p, st);
     }
@@ -511,6 +517,7 @@ static db_err run_execute(struct sql_stmt *stmt, const struct sql_param *params,
     struct statement st = {.session = s, .sink = keeps ? &keep.sink : sink, .text = stmt->text};
     session__forget_kill(s);
     session__begin_statement(s);
+    status__count(s, COUNT_QUESTIONS);
     s->secret_text = session__secret(stmt->ast);
     session__set_info(s, "Execute", s->secret_text ? SECRET_TEXT : stmt->text);
     s->sent_rows = s->examined_rows = 0;
@@ -603,6 +610,8 @@ db_err sql_stmt_fetch(struct sql_stmt *stmt, uint32_t rows_max, struct sql_sink 
     struct statement st = {.session = stmt->session, .sink = sink};
     session__forget_kill(stmt->session);
     session__begin_statement(stmt->session);
+    status__count(stmt->session, COUNT_QUESTIONS);
+    status__count(stmt->session, COUNT_STMT_FETCH);
     return session__finish(&st, fetch(stmt, rows_max, sink));
 }
 
@@ -661,6 +670,7 @@ static db_err prepare_named(struct statement *st, const struct ast_prepare *a)
     struct named_stmt **link = find(s, a->name);
     struct slice text = a->text;
     if (*link != NULL) {
+        status__count(s, COUNT_STMT_CLOSE);
         drop(link);
     }
     if (a->text.ptr == NULL) {
@@ -777,6 +787,7 @@ db_err prepared__sql(struct statement *st, const struct ast_stmt *ast)
     if (*link == NULL) {
         return unknown(s, d->name, "DEALLOCATE PREPARE");
     }
+    status__count(s, COUNT_STMT_CLOSE);
     drop(link);
     return session__ok(st, 0, SLICE_EMPTY);
 }

@@ -557,14 +557,6 @@ static db_err answer_select(struct statement *st, const struct exec_ctx *ctx,
     return st->sink->ops->end(st->sink, &st->status, st->more);
 }
 
-static void count_statement(struct sql_session *s, const struct plan *plan)
-{
-    engine__count(s->engine, plan->kind == BOUND_SELECT   ? COUNT_COM_SELECT
-                             : plan->kind == BOUND_INSERT ? COUNT_COM_INSERT
-                             : plan->kind == BOUND_UPDATE ? COUNT_COM_UPDATE
-                                                          : COUNT_COM_DELETE);
-}
-
 /* One row by its primary key: the newest version will do, no timestamp is needed. */
 static bool is_single_get(const struct plan *plan)
 {
@@ -611,7 +603,6 @@ static db_err execute_once(struct statement *st, struct plan *plan, struct value
     }
     TRY(priv_check_needs(&s->priv, &plan->needs, &s->diag));
     TRY(plan->kind == BOUND_SELECT ? ERR_OK : session__count(s, true));
-    count_statement(s, plan);
     TRY(guard__plan(s, plan));
     TRY(lock_statement(s, plan, mark));
     if (plan->uses_tables && (plan->catalog_version != catalog_version(s->engine->catalog) ||

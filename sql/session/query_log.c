@@ -177,7 +177,7 @@ static db_err slow_text(struct sql_session *s, struct slice text, uint64_t start
 static void slow(struct sql_session *s, struct slice text, uint64_t start_us, uint64_t took_us)
 {
     struct buf b;
-    engine__count(s->engine, COUNT_SLOW_QUERIES);
+    status__count(s, COUNT_SLOW_QUERIES);
     if (!atomic_load_explicit(&s->engine->slow_log, memory_order_relaxed) || !to_file(s)) {
         return;
     }

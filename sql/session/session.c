@@ -271,6 +271,14 @@ static void state_init(struct sql_session *s)
     vars__refresh(s);
 }
 
+/* The most that there were at once. */
+static void note_count(struct sql_engine *e, uint32_t count)
+{
+    uint32_t max = atomic_load(&e->session_count_max);
+    while (max < count && !atomic_compare_exchange_weak(&e->session_count_max, &max, count)) {
+    }
+}
+
 db_err sql_session_open(struct sql_engine *engine, const struct sql_session_opts *opts,
                         struct diag *diag, struct sql_session **ret_session)
 {
@@ -314,7 +322,7 @@ db_err sql_session_open(struct sql_engine *engine, const struct sql_session_opts
     fiber_mutex_lock(&engine->sessions_mutex);
     list_push_back(&engine->sessions, &s->node);
     fiber_mutex_unlock(&engine->sessions_mutex);
-    atomic_fetch_add_explicit(&engine->session_count, 1, memory_order_relaxed);
+    note_count(engine, atomic_fetch_add(&engine->session_count, 1) + 1);
     engine__count(engine, COUNT_CONNECTIONS);
     *ret_session = s;
     return ERR_OK;
@@ -367,6 +375,7 @@ void sql_session_close(struct sql_session *session)
 
 static db_err reset(struct sql_session *session)
 {
+    memset(session->counts, 0, sizeof(session->counts));
     uint16_t charset = session->opts.charset;
     bool used_password = session->priv.used_password;
     state_fini(session);

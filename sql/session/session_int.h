@@ -23,6 +23,7 @@
 #include "sql/parser/parser.h"
 #include "sql/priv/check.h"
 #include "sql/session/statement_room.h"
+#include "sql/session/statement_stats.h"
 #include "sql/session/sysvar.h"
 #include "sql/sql.h"
 #include "sql/storage/coord.h"
@@ -56,15 +57,18 @@ struct estimate_slot { /* estimate.c */
 /* What SHOW STATUS counts. Every statement does: each loop in a stripe of its own. */
 enum engine_counter {
     COUNT_QUESTIONS,
-    COUNT_COM_SELECT,
-    COUNT_COM_INSERT,
-    COUNT_COM_UPDATE,
-    COUNT_COM_DELETE,
-    COUNT_COM_COMMIT,
-    COUNT_COM_ROLLBACK,
+    COUNT_NO_QUESTIONS, /* commands about prepared statements that are queries, but no questions */
     COUNT_CONNECTIONS,
     COUNT_SLOW_QUERIES,
-    ENGINE_COUNTERS
+    COUNT_ADMIN_COMMANDS,
+    COUNT_STMT_CLOSE,
+    COUNT_STMT_EXECUTE,
+    COUNT_STMT_FETCH,
+    COUNT_STMT_PREPARE,
+    COUNT_STMT_RESET,
+    COUNT_STMT_SEND_LONG_DATA,
+    COUNT_CLASSES, /* of enum event_class, up to EVENT_SP_STMT */
+    ENGINE_COUNTERS = COUNT_CLASSES + EVENT_SP_STMT
 };
 enum { COUNTER_STRIPES = 16 };
 struct counter_stripe {
@@ -99,6 +103,8 @@ struct sql_engine {
     _Atomic uint32_t session_count;
     _Atomic uint64_t temporary_ids;
     uint64_t start_us;
+    _Atomic uint64_t flushed_us;        /* FLUSH STATUS */
+    _Atomic uint32_t session_count_max; /* since then */
     struct user_locks *user_locks;
     struct statement_stats *stats;
     struct estimate_slot estimates[ESTIMATE_SLOTS];
@@ -111,6 +117,12 @@ struct sql_engine {
 
 void engine__count(struct sql_engine *e, enum engine_counter counter);
 uint64_t engine__counted(const struct sql_engine *e, enum engine_counter counter);
+
+/* status.c: counts for the session and the engine; only by the session's own fiber. */
+void status__count(struct sql_session *s, enum engine_counter counter);
+void status__count_class(struct sql_session *s, enum event_class class);
+/* FLUSH STATUS; what all sessions did stays counted. */
+void status__flush(struct sql_session *s);
 
 /* What statements ask often, from the system variables. */
 struct session_vars {
@@ -263,6 +275,7 @@ struct sql_session {
     struct session_table_locks table_locks;
     struct session_global_locks global_locks;
     struct global_lock bulk_rows;    /* of the statement that runs: bulk_change.c */
+    bool shows_status;               /* SHOW STATUS: it tells more than the tables that it reads */
     const struct table_def *is_only; /* SHOW COLUMNS or INDEX of a temporary table: that one */
     /* facts that functions ask */
     struct eval_env env;
@@ -291,9 +304,10 @@ struct sql_session {
     bool in_statement;
     /* what is told of the command that runs (query_log.h) */
     uint64_t sent_rows, examined_rows;
-    bool secret_text;   /* its text may hold a password */
-    bool greeted;       /* init_connect has run */
-    bool hides_profile; /* SHOW PROFILES does not tell of it */
+    uint64_t counts[ENGINE_COUNTERS]; /* what SHOW SESSION STATUS tells */
+    bool secret_text;                 /* its text may hold a password */
+    bool greeted;                     /* init_connect has run */
+    bool hides_profile;               /* SHOW PROFILES does not tell of it */
     struct profile *profiles;
     uint32_t profile_count;
     struct session_perf *perf; /* perf_event.h */

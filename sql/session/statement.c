@@ -194,7 +194,6 @@ static db_err run_txn_end(struct statement *st, const struct ast_txn_end *e, boo
         temporaries__warn_rollback(s);
         txn__rollback(s);
     }
-    engine__count(s->engine, commit ? COUNT_COM_COMMIT : COUNT_COM_ROLLBACK);
     if (e->chain == AST_YES) {
         struct ast_begin again = {.access =
                                       read_only ? AST_ACCESS_READ_ONLY : AST_ACCESS_READ_WRITE};
@@ -252,7 +251,10 @@ static db_err run_show_like(struct statement *st, const struct ast_stmt *ast)
     }
     if (err == ERR_OK && done) {
         s->is_only = only != NULL && table_is_temporary(only) ? only : NULL;
+        s->shows_status =
+            ast->kind == AST_STMT_SHOW && ((const struct ast_show *)ast)->what == AST_SHOW_STATUS;
         err = query__run_text(st, sql);
+        s->shows_status = false;
         s->is_only = NULL;
     }
     catalog_release(snap);
@@ -443,7 +445,6 @@ void session__begin_statement(struct sql_session *s)
     s->env.group_concat_max_len = s->vars.group_concat_max_len;
     s->env.max_allowed_packet = s->vars.max_allowed_packet;
     s->env.connection_collation = s->vars.collation_connection;
-    engine__count(s->engine, COUNT_QUESTIONS);
 }
 
 db_err session__finish(struct statement *st, db_err err)
@@ -613,6 +614,7 @@ static db_err run_text(struct sql_session *session, struct slice sql, struct sql
         size_t consumed = 0;
         diag_area_init(&heard);
         session__begin_statement(session);
+        status__count(session, COUNT_QUESTIONS);
         perf__begin(session, EVENT_SQL_ERROR, 0, rest, ended);
         bool done = false;
         db_err err = session__count(session, false);

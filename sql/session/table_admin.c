@@ -372,5 +372,8 @@ db_err table_admin__flush(struct statement *st, const struct ast_flush *f)
         TRY(accounts_reload(s->engine->accounts, &s->diag));
         TRY(session__publish_accounts(s));
     }
+    if ((f->what & AST_FLUSH_STATUS) != 0) {
+        status__flush(s);
+    }
     return session__ok(st, 0, SLICE_EMPTY);
 }

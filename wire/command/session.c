@@ -13,12 +13,14 @@ db_err command__quit(struct client *cl, struct slice body UNUSED)
 
 db_err command__ping(struct client *cl, struct slice body UNUSED)
 {
+    sql_session_count(cl->session, SQL_COUNTED_PING);
     return result_plain_ok(cl->conn, cl->session);
 }
 
 db_err command__init_db(struct client *cl, struct slice body)
 {
     struct diag diag = {0};
+    sql_session_count(cl->session, SQL_COUNTED_INIT_DB);
     if (body.len == 0) {
         return conn_put_error(cl->conn, 1046, "3D000", SLICE_LIT("No database selected"));
     }
@@ -35,6 +37,7 @@ db_err command__statistics(struct client *cl, struct slice body UNUSED)
 {
     enum { TEXT_MAX = 4096 };
     struct buf text;
+    sql_session_count(cl->session, SQL_COUNTED_STATISTICS);
     buf_init(&text, TEXT_MAX);
     db_err err;
     TRY_GOTO(sql_engine_statistics(cl->server->engine, &text), out);
@@ -58,6 +61,7 @@ static db_err put_end(struct client *cl)
 db_err command__debug(struct client *cl, struct slice body UNUSED)
 {
     struct buf text;
+    sql_session_count(cl->session, SQL_COUNTED_ADMIN);
     buf_init(&text, 4096);
     if (sql_engine_statistics(cl->server->engine, &text) == ERR_OK) {
         LOG_INFO("wire.debug", F_U64("connection", cl->conn->id),
@@ -71,6 +75,7 @@ db_err command__set_option(struct client *cl, struct slice body)
 {
     struct reader r = reader_of(body);
     uint16_t option = read_u16(&r);
+    sql_session_count(cl->session, SQL_COUNTED_SET_OPTION);
     if (r.bad) {
         return command__malformed(cl);
     }
@@ -84,6 +89,7 @@ db_err command__set_option(struct client *cl, struct slice body)
 db_err command__reset_connection(struct client *cl, struct slice body UNUSED)
 {
     struct diag diag = {0};
+    sql_session_count(cl->session, SQL_COUNTED_ADMIN);
     command__free_stmts(cl);
     db_err err = sql_session_reset(cl->session, &diag);
     if (err != ERR_OK) {
@@ -120,6 +126,7 @@ db_err command__change_user(struct client *cl, struct slice body)
     if (!accepted) {
         return ERR_SQL;
     }
+    sql_session_count(cl->session, SQL_COUNTED_ADMIN);
     command__free_stmts(cl);
     command__session_opts(c, slice_str(user), charset, &outcome, &opts);
     opts.connect_attributes = slice_of(attributes, attributes_len);

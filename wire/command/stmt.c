@@ -313,6 +313,7 @@ db_err command__stmt_close(struct client *cl, struct slice body)
     }
     struct stmt *s = stmt_table_find(&cl->stmts, id);
     if (s != NULL) {
+        sql_session_count(cl->session, SQL_COUNTED_STMT_CLOSE);
         stmt_table_remove(&cl->stmts, s);
         stmt_free(cl, s);
     }
@@ -331,6 +332,7 @@ db_err command__stmt_reset(struct client *cl, struct slice body)
         return unknown_stmt(cl, id);
     }
     forget_long_data(cl, s);
+    sql_session_count(cl->session, SQL_COUNTED_STMT_RESET);
     sql_stmt_reset(s->sql);
     return result_plain_ok(cl->conn, cl->session);
 }
@@ -379,6 +381,7 @@ db_err command__stmt_send_long_data(struct client *cl, struct slice body)
     if (r.bad) {
         return command__malformed(cl);
     }
+    sql_session_count(cl->session, SQL_COUNTED_LONG_DATA);
     struct stmt *s = stmt_table_find(&cl->stmts, id);
     if (s == NULL || s->long_data_why != NULL) {
         return ERR_OK;

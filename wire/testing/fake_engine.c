@@ -195,6 +195,11 @@ void sql_session_log(struct sql_session *session, enum sql_logged what)
     (void)session, (void)what;
 }
 
+void sql_session_count(struct sql_session *session, enum sql_counted what)
+{
+    (void)session, (void)what;
+}
+
 void sql_session_set_attributes(struct sql_session *session, const struct sql_attribute *list,
                                 uint32_t count)
 {
