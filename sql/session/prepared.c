@@ -149,6 +149,9 @@ static db_err parse(struct sql_stmt *p, struct slice sql)
         p->ast->kind == AST_STMT_HANDLER || alters_view) {
         return my_error(&s->diag, ER_UNSUPPORTED_PS);
     }
+    if (p->ast->kind == AST_STMT_KILL && p->ast->param_count != 0) {
+        return my_error(&s->diag, ER_NON_DML_DYNAMIC_PARAMETERS);
+    }
     p->param_count = p->ast->param_count;
     if (p->param_count > PARAMS_MAX) {
         return my_error(&s->diag, ER_PS_MANY_PARAM);
@@ -395,15 +398,24 @@ static db_err run_fresh(struct sql_stmt *p, struct statement *st)
     return session__run(st, ast);
 }
 
-static db_err execute(struct sql_stmt *p, struct statement *st)
+static db_err run(struct sql_stmt *p, struct statement *st)
 {
-    status__count(p->session, COUNT_STMT_EXECUTE);
-    status__count_class(p->session, p->class);
     if (is_query(p->ast)) {
         return run_query(p, st);
     }
     bool completes = p->ast->kind == AST_STMT_EXPLAIN || p->ast->kind == AST_STMT_CREATE_VIEW;
     return completes ? run_fresh(p, st) : session__run(st, p->ast);
+}
+
+static db_err execute(struct sql_stmt *p, struct statement *st)
+{
+    status__count(p->session, COUNT_STMT_EXECUTE);
+    status__count_class(p->session, p->class);
+    const struct statement *outer = p->session->prepared;
+    p->session->prepared = st;
+    db_err err = run(p, st);
+    p->session->prepared = outer;
+    return err;
 }
 
 static db_err bind_params(struct sql_stmt *p, const struct sql_param *params, uint32_t count,

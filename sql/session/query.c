@@ -128,6 +128,8 @@ db_err query__eval(struct sql_session *s, const struct ast_expr *e, struct value
     struct exec_ctx ctx;
     TRY(session__snapshot(s, &snap));
     query__bind_opts(s, snap, &bind);
+    bind.param_types = s->prepared == NULL ? NULL : s->prepared->types;
+    bind.param_count = s->prepared == NULL ? 0 : s->prepared->param_count;
     db_err err = bind_scalar(&s->stmt_arena, &bind, e, NULL, &s->diag, &bound);
     if (err == ERR_OK && bound->has_subquery) {
         catalog_release(snap);
@@ -139,6 +141,7 @@ db_err query__eval(struct sql_session *s, const struct ast_expr *e, struct value
                                 .arena = &s->stmt_arena,
                                 .mem = &s->mem,
                                 .diag = &s->diag,
+                                .params = s->prepared == NULL ? NULL : s->prepared->values,
                                 .vars = &session_var_ops,
                                 .session = s};
         ctx.eval = (struct eval_ctx){.arena = &s->stmt_arena,
@@ -697,6 +700,11 @@ static db_err eval_as_query(struct sql_session *s, const struct ast_expr *e, str
 {
     enum { PLAN_TRIES = 10 };
     struct statement st = {.session = s};
+    if (s->prepared != NULL) {
+        st.values = s->prepared->values;
+        st.types = s->prepared->types;
+        st.param_count = s->prepared->param_count;
+    }
     struct ast_select_item item = {.expr = (struct ast_expr *)(uintptr_t)e,
                                    .text = SLICE_LIT("value")};
     struct ast_select_item *items[] = {&item};
@@ -707,7 +715,7 @@ static db_err eval_as_query(struct sql_session *s, const struct ast_expr *e, str
     db_err err = ERR_SCHEMA_CHANGED;
     for (int i = 0; i < PLAN_TRIES && err == ERR_SCHEMA_CHANGED; i++) {
         struct plan *plan;
-        TRY(query__plan(s, &stmt.stmt, NULL, 0, false, &plan));
+        TRY(query__plan(s, &stmt.stmt, st.types, st.param_count, false, &plan));
         *ret = value_null();
         err = execute(&st, plan, ret);
         plan_unref(plan);

@@ -274,9 +274,10 @@ struct sql_session {
     struct session_temporaries temporaries;
     struct session_table_locks table_locks;
     struct session_global_locks global_locks;
-    struct global_lock bulk_rows;    /* of the statement that runs: bulk_change.c */
-    bool shows_status;               /* SHOW STATUS: it tells more than the tables that it reads */
-    const struct table_def *is_only; /* SHOW COLUMNS or INDEX of a temporary table: that one */
+    struct global_lock bulk_rows;     /* of the statement that runs: bulk_change.c */
+    const struct statement *prepared; /* that runs, for its parameters; NULL: none */
+    bool shows_status;                /* SHOW STATUS: it tells more than the tables that it reads */
+    const struct table_def *is_only;  /* SHOW COLUMNS or INDEX of a temporary table: that one */
     /* facts that functions ask */
     struct eval_env env;
     struct rand rand;

@@ -423,6 +423,45 @@ def session_tracking():
     c.close()
 
 
+@test
+def counted_commands():
+    """What SHOW SESSION STATUS says has been done by each command."""
+    c = connect()
+
+    def counts():
+        packets = c.result("SHOW SESSION STATUS WHERE Variable_name LIKE 'Com\\_%' OR Variable_name = 'Questions'")
+        row = lambda p: (p[1:1 + p[0]].decode(), int(p[2 + p[0]:]))
+        return dict(row(p) for p in packets[3:-1])
+
+    def counted(*asked):
+        before = counts()
+        for code, body in asked:
+            c.command(code, body)
+            if code not in (0x18, 0x19):
+                c.rest() if code == 0x17 else c.read()
+        after = counts()
+        after["Questions"] -= 1     # the SHOW
+        after["Com_show_status"] -= 1
+        return {k.replace("Com_", ""): n - before[k] for k, n in after.items() if n != before[k]}
+    assert counted((0x0E, b"")) == {"admin_commands": 1}
+    assert counted((0x09, b"")) == {"show_status": 1}
+    assert counted((0x02, b"information_schema")) == {"change_db": 1, "Questions": 1}
+    assert counted((0x1B, b"\0\0")) == {"set_option": 1, "Questions": 1}
+    c.command(0x16, b"DO ?")
+    number = struct.unpack("<I", c.read()[1:5])[0]
+    c.read()
+    run = struct.pack("<IBI", number, 0, 1) + b"\0\x01\x08\0" + struct.pack("<q", 5)
+    done = counted((0x17, run), (0x17, run))
+    assert (done["stmt_execute"], done["do"], done["Questions"]) == (2, 2, 2), done
+    assert counted((0x18, struct.pack("<IH", number, 0) + b"x"), (0x1A, struct.pack("<I", number))) == \
+        {"stmt_send_long_data": 1, "stmt_reset": 1, "Questions": 1}
+    assert counted((0x19, struct.pack("<I", number))) == {"stmt_close": 1}
+    assert counted((0x19, struct.pack("<I", number))) == {}
+    assert c.ask(0x1F)[0] == 0
+    assert {k: n for k, n in counts().items() if n} == {"Com_show_status": 1, "Questions": 1}
+    c.close()
+
+
 def main():
     failed = 0
     for f in TESTS:
