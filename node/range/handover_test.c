@@ -1,5 +1,5 @@
 #include "base/test_apart.h"
-#include "node/range/testing.h"
+#include "node/range/transfer_testing.h"
 
 #include "node/range/range_int.h"
 
@@ -103,11 +103,8 @@ static void waiting_fiber(void *arg)
 
 static node_id_t hand_over(struct tcluster *c, node_id_t from)
 {
-    struct diag diag;
     node_id_t to = from % 3 + 1;
-    diag_reset(&diag);
-    CHECK_OK(range_store_transfer_lease(c->nodes[from].rs, 2, to, LEASE_WITH_LOCKS, &diag));
-    CHECK(t_wait_leader(c, 2, 60 * NS_PER_S) == to);
+    t_transfer(c, 2, from, to, LEASE_WITH_LOCKS);
     return to;
 }
 
@@ -176,9 +173,7 @@ static void too_many(struct tcluster *c)
     CHECK(t_leader(c, 2) == at && row_lock_count(range_on(c, at, 2)->locks) == count);
     CHECK(lock_on(c, at, 2, 1, &other, KV_NOWAIT) == ERR_LOCK_NOWAIT);
     CHECK_OK(lock_on(c, at, 2, 2, &other, KV_NOWAIT)); /* it is not sealed any more */
-    diag_reset(&diag);
-    CHECK_OK(range_store_transfer_lease(c->nodes[at].rs, 2, to, LEASE_MAY_LOSE_LOCKS, &diag));
-    CHECK(t_wait_leader(c, 2, 60 * NS_PER_S) == to);
+    t_transfer(c, 2, at, to, LEASE_MAY_LOSE_LOCKS);
     uint64_t number = h.number;
     CHECK_OK(lock_on(c, to, 2, 1, &other, KV_NOWAIT));
     CHECK(other.number != number);
@@ -291,7 +286,6 @@ static void test_owner_dies(void **state UNUSED)
 static void new_leader_looks(struct tcluster *c, bool flushed)
 {
     struct range_store_stats st = {0};
-    struct diag diag;
     t_start(c, 1);
     c->range_size_max = 1 << 20;
     for (node_id_t id = 2; id <= 3; id++) {
@@ -307,9 +301,7 @@ static void new_leader_looks(struct tcluster *c, bool flushed)
     range_store_upkeep(c->nodes[2].rs, flushed);
     range_store_get_stats(c->nodes[2].rs, &st);
     CHECK(st.splits == 0);
-    diag_reset(&diag);
-    CHECK_OK(range_store_transfer_lease(c->nodes[1].rs, 2, 2, LEASE_WITH_LOCKS, &diag));
-    CHECK(t_wait_leader(c, 2, 60 * NS_PER_S) == 2);
+    t_transfer(c, 2, 1, 2, LEASE_WITH_LOCKS);
     for (int i = 0; i < 3000 && st.splits == 0; i++) {
         CHECK_OK(fiber_sleep(10 * NS_PER_MS));
         range_store_get_stats(c->nodes[2].rs, &st);
@@ -399,14 +391,6 @@ static void wait_told(const char *what)
     }
 }
 
-static void move_to(struct tcluster *c, node_id_t from, node_id_t to)
-{
-    struct diag diag;
-    diag_reset(&diag);
-    CHECK_OK(range_store_transfer_lease(c->nodes[from].rs, 2, to, LEASE_WITH_LOCKS, &diag));
-    CHECK(t_wait_leader(c, 2, 60 * NS_PER_S) == to);
-}
-
 /* A lease that comes back finds the load that it had: what was told of an earlier one says nothing
  * of this one, of which only was told that it begins. */
 static void load_told_anew(struct tcluster *c)
@@ -417,12 +401,12 @@ static void load_told_anew(struct tcluster *c)
     c->nodes[1].hooks.changed = note_change;
     CHECK_OK(fiber_spawn(loop_group_get(c->loops, 0), steady_load, &g_told));
     wait_told("the first lease");
-    move_to(c, 1, 2);
+    t_transfer(c, 2, 1, 2, LEASE_WITH_LOCKS);
     for (int i = 0; i < 3000 && g_told.now != 0; i++) {
         CHECK_OK(fiber_sleep(10 * NS_PER_MS));
     }
     CHECK(g_told.now == 0);
-    move_to(c, 2, 1);
+    t_transfer(c, 2, 2, 1, LEASE_WITH_LOCKS);
     wait_told("the second lease");
     atomic_store(&g_told.stop, true);
     wait_block_uncancelable(&g_told.ended);

@@ -1,6 +1,7 @@
 #include "base/faults.h"
 #include "base/test_apart.h"
 #include "node/range/merge_testing.h"
+#include "node/range/transfer_testing.h"
 
 /* Ranges become one: with writers going on, with members away, with leaders that die in the middle,
  * over restarts and snapshots; with row locks held. */
@@ -395,10 +396,7 @@ static void locks_move(struct tcluster *c)
     id = split_at(c, 20);
     CHECK(t_wait_leader(c, id, 60 * NS_PER_S) == 1);
     wait_settled(c, id);
-    struct diag diag;
-    diag_reset(&diag);
-    CHECK_OK(range_store_transfer_lease(c->nodes[1].rs, id, 2, LEASE_WITH_LOCKS, &diag));
-    CHECK(t_wait_leader(c, id, 60 * NS_PER_S) == 2);
+    t_transfer(c, id, 1, 2, LEASE_WITH_LOCKS);
     CHECK_OK(lock_key(c, 30, 800, KV_WAIT, &right));
     merge_ok(c, 2, id);
     CHECK(lock_key(c, 30, 900, KV_NOWAIT, &n) == ERR_LOCK_NOWAIT); /* it went with the lease */

@@ -1,5 +1,6 @@
 #include "base/test_apart.h"
 #include "node/range/merge_testing.h"
+#include "node/range/transfer_testing.h"
 #include "node/range/snapshot.h"
 
 /* Members without a state: what they held before still counts, and they get a state again, also
@@ -32,10 +33,8 @@ static void half_forgotten(struct tcluster *c)
     range_store_upkeep(c->nodes[1].rs, true);
     range_store_upkeep(c->nodes[2].rs, true);
     /* there and back: the leader does not know any more how far the other's log went */
-    CHECK_OK(range_store_transfer_lease(c->nodes[1].rs, 2, 2, LEASE_WITH_LOCKS, &diag));
-    CHECK(t_wait_leader(c, 2, 60 * NS_PER_S) == 2);
-    CHECK_OK(range_store_transfer_lease(c->nodes[2].rs, 2, 1, LEASE_WITH_LOCKS, &diag));
-    CHECK(t_wait_leader(c, 2, 60 * NS_PER_S) == 1);
+    t_transfer(c, 2, 1, 2, LEASE_WITH_LOCKS);
+    t_transfer(c, 2, 2, 1, LEASE_WITH_LOCKS);
     CHECK(t_wait_leader(c, id, 60 * NS_PER_S) == 1);
     uint64_t began = clock_mono_ns();
     t_start(c, 3);
