@@ -157,7 +157,7 @@ static void misses_merge(struct tcluster *c, bool by_snapshot)
     wait_settled(c, right);
     const char *point = "range_merge_before_commit";
     CHECK_OK(faults_set(point, "delay=1000"));
-    start_merge(c, &m);
+    start_merge_until(c, &m, point);
     wait_hit(point);
     t_isolate(c, 3, true);
     wait_block_uncancelable(&m.done);
@@ -221,7 +221,7 @@ static void leader_gone(struct tcluster *c, const char *point)
     wait_settled(c, 2);
     wait_settled(c, right);
     CHECK_OK(faults_set(point, "delay=3000:count=1"));
-    start_merge(c, &m);
+    start_merge_until(c, &m, point);
     wait_hit(point);
     t_isolate(c, 1, true);
     /* the others find out and go on, one way or the other */

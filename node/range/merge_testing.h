@@ -106,7 +106,7 @@ static inline void merge_ok(struct tcluster *c, range_id_t left, range_id_t righ
 static inline void wait_no_range(struct tcluster *c, node_id_t node, range_id_t range)
 {
     struct range_status st;
-    for (int i = 0; i < 1000; i++) {
+    for (int i = 0; i < 6000; i++) {
         if (range_store_status(c->nodes[node].rs, range, &st) == ERR_RANGE_NOT_FOUND) {
             return;
         }
@@ -169,7 +169,7 @@ static inline void wait_hit(const char *point)
 {
     uint64_t hits = 0;
     uint64_t acted;
-    for (int i = 0; i < 5000 && hits == 0; i++) {
+    for (int i = 0; i < 30000 && hits == 0; i++) {
         CHECK_OK(fiber_sleep(2 * NS_PER_MS));
         CHECK_OK(faults_hits(point, &hits, &acted));
     }

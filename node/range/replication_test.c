@@ -365,7 +365,7 @@ static void burst_fiber(void *arg)
     char *value = mem_alloc(BURST_VALUE);
     CHECK(value != NULL);
     memset(value, 'b', BURST_VALUE);
-    CHECK_OK(t_put(b->c, key_of(kb, b->key), slice_of(value, BURST_VALUE), 10 * NS_PER_S));
+    CHECK_OK(t_put(b->c, key_of(kb, b->key), slice_of(value, BURST_VALUE), 60 * NS_PER_S));
     mem_free(value);
     wait_signal(&b->done, 0);
 }

@@ -27,7 +27,7 @@ static void put_many(struct tcluster *c, unsigned from, unsigned to)
     char vb[32];
     for (unsigned i = from; i < to; i++) {
         value_of(i, vb);
-        CHECK_OK(t_put(c, key_of(kb, i), slice_str(vb), 10 * NS_PER_S));
+        CHECK_OK(t_put(c, key_of(kb, i), slice_str(vb), 60 * NS_PER_S));
     }
 }
 
@@ -98,7 +98,7 @@ static void start_again(struct tcluster *c)
     CHECK(t_wait_leader(c, 2, 60 * NS_PER_S) != 0);
     for (unsigned i = 0; i < KEYS; i++) {
         value_of(i, want);
-        CHECK_OK(t_get(c, key_of(kb, i), got, 10 * NS_PER_S));
+        CHECK_OK(t_get(c, key_of(kb, i), got, 60 * NS_PER_S));
         CHECK(strcmp(got, want) == 0);
     }
     CHECK_OK(t_add(c, 2, 3)); /* goes on, or is done */

@@ -985,7 +985,7 @@ static inline uint64_t load_check(struct tcluster *c, struct load *l)
         char kb[32];
         char got[64];
         CHECK(acked > 0);
-        CHECK_OK(t_get(c, key_of(kb, w->base + acked % 16), got, 10 * NS_PER_S));
+        CHECK_OK(t_get(c, key_of(kb, w->base + acked % 16), got, 60 * NS_PER_S));
         unsigned v = (unsigned)strtoul(got + 1, NULL, 10);
         if (v < acked || v > atomic_load(&w->tried)) {
             fprintf(stderr, "writer %u: acknowledged %u, found %u\n", i, acked, v);
