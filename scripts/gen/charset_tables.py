@@ -145,7 +145,7 @@ def emit_registry(out, base, single, many, collations, known):
         name = m.group(1)
         position[name] = len(position)
         o, data = ops.get(name), "NULL"
-        superset = m.group(3) == "1" and name not in ("swe7",)
+        superset = m.group(3) == "1" and name not in ("swe7", "sjis")  # MYSQL: 5C becomes 815F in sjis
         if name in many:
             o, data = "charset_multi_ops", "&multi_" + name
         if name in single:

@@ -104,6 +104,8 @@ def emit_multi(out, path):
         for u, c in t["back"].items():
             inverse[u] = c
         inverse = {u: c for u, c in inverse.items() if c is not None and u >= 0x80}
+        if cs == "sjis":  # MYSQL: the only ASCII character that does not become itself
+            inverse[0x5C] = b"\x81\x5f"
         emit_paged(out, "uint16_t", "mb_uni_" + cs, {code16(c): u for c, u in t["unicode"].items() if len(c) < 4})
         emit_paged(out, "uint16_t", "mb_back_" + cs, {u: code16(c) for u, c in inverse.items() if len(c) < 4})
         emit_paged(out, "uint32_t", "mb_weight_" + cs, {code16(c): w for c, w in t["weight"].items() if len(c) < 4})

@@ -142,7 +142,7 @@ static unsigned put_code16(const struct multi_byte *t, uint16_t code, uint8_t *o
 static unsigned mb_encode(const struct charset *cs, uint32_t cp, uint8_t *out)
 {
     const struct multi_byte *t = cs->data;
-    if (cp < 0x80) {
+    if (cp < 0x80 && (cs->ascii_superset || t->back_pages[t->back_index[0]][cp] == 0)) {
         out[0] = (uint8_t)cp;
         return 1;
     }
