@@ -354,7 +354,7 @@ static void widen_short_year(const struct value *v, struct value *io)
 }
 
 /* MYSQL: of text it is the number that it begins with, without a warning when there is one; of a
- * moment its year. */
+ * moment its year. A double is cut, not rounded. */
 static db_err short_year(struct cast_ctx *ctx, const struct sql_type *from, const struct value *v,
                          const struct sql_type *to, struct value *ret)
 {
@@ -372,7 +372,7 @@ static db_err short_year(struct cast_ctx *ctx, const struct sql_type *from, cons
         size_t used;
         bool overflow;
         TRY(cast__ascii(ctx, v, &s));
-        struct value number = value_double(text_to_double(s, &used, &overflow));
+        struct value number = value_double(round(text_to_double(s, &used, &overflow)));
         struct sql_type t = type_double();
         TRY(to_integer(ctx, &t, &number, to, ret));
         if (used == 0) { /* no number, and no year either: 0 */
@@ -381,6 +381,9 @@ static db_err short_year(struct cast_ctx *ctx, const struct sql_type *from, cons
             }
             return ERR_OK;
         }
+    } else if (v->phys == PHYS_DOUBLE) {
+        struct value cut = value_double(trunc(v->d));
+        TRY(to_integer(ctx, from, &cut, to, ret));
     } else {
         TRY(to_integer(ctx, from, v, to, ret));
     }

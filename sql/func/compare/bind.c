@@ -88,28 +88,15 @@ static bool later_text(const struct func_bind_ctx *ctx, const struct func_arg *c
            readable_text(text) && (ctx->again || (column->is_column && text->constant == NULL));
 }
 
-/* Text that begins with a whole number, or may. */
-static bool whole_year_text(const struct func_arg *text)
+/* MYSQL: y = 24 and y > 23.6 are y = 2024 and y > 2024, of a column, also in BETWEEN, but not among
+ * the values of IN and CASE; nor of a parameter, unless it is the year's equal. */
+static bool short_year(const struct func_bind_ctx *ctx, bool equal, const struct func_arg *a,
+                       struct func_arg *b)
 {
-    const struct value *v = text->constant;
-    if (!type_is_string(&text->type) || v == NULL || v->is_null || v->phys != PHYS_STR) {
-        return type_is_string(&text->type);
-    }
-    size_t used;
-    bool overflow;
-    double d = text_to_double(v->str, &used, &overflow);
-    return !overflow && d == trunc(d);
-}
-
-/* MYSQL: y = 24 and y = 24.0 are y = 2024, of a column, also in BETWEEN, but not among the values
- * of IN and CASE. */
-static bool short_year(const struct func_arg *a, struct func_arg *b)
-{
-    bool fraction = type_is_numeric(&b->type) && !type_is_integer(&b->type);
-    bool number = type_is_integer(&b->type) || whole_year_text(b) ||
-                  (fraction && (b->constant == NULL || whole_constant(b)));
+    bool number = type_is_numeric(&b->type) || type_is_string(&b->type);
     bool column = a->is_column && (a->type.flags & TYPE_F_EXPR) == 0;
-    if (a->type.id != TYPE_YEAR || !column || !b->is_const || !number) {
+    bool meets = (!ctx->among || ctx->between) && (!b->is_placeholder || equal);
+    if (a->type.id != TYPE_YEAR || !column || !b->is_const || !number || !meets) {
         return false;
     }
     bool large = type_is_integer(&b->type) && type_is_unsigned(&b->type);
@@ -145,12 +132,10 @@ static bool year_beside_date(struct func_arg *year, const struct func_arg *date)
 
 /* listed: one of the values of IN or CASE. *ret_text_arg: struct compare_plan's. */
 static enum compare_kind choose(struct func_bind_ctx *ctx, struct func_arg *a, struct func_arg *b,
-                                bool listed, uint8_t *ret_text_arg)
+                                bool listed, bool equal, uint8_t *ret_text_arg)
 {
     *ret_text_arg = 0;
-    /* MYSQL: a parameter in BETWEEN stays what it is */
-    bool bound = !ctx->among || (ctx->between && !b->is_placeholder);
-    if ((bound && short_year(a, b)) || (!ctx->among && short_year(b, a))) {
+    if (short_year(ctx, equal, a, b) || (!ctx->among && short_year(ctx, equal, b, a))) {
         return COMPARE_INT;
     }
     if (!listed && (year_of_moment(a, b) || year_of_moment(b, a))) {
@@ -280,7 +265,8 @@ db_err compare_bind(BIND_ARGS)
                                                                     : signs[call->variant];
     uint8_t text_arg;
     bool listed = ctx->among && call->variant == 0;
-    enum compare_kind kind = choose(ctx, &args[0], &args[1], listed, &text_arg);
+    bool equal = (call->variant & COMPARE_OP_MASK) == COMPARE_EQ && !ctx->among;
+    enum compare_kind kind = choose(ctx, &args[0], &args[1], listed, equal, &text_arg);
     bool as_text = false;
     /* MYSQL: a constant is made of the type of the column that it is compared with. */
     for (int i = 0; i < 2; i++) {
