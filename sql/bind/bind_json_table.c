@@ -77,7 +77,7 @@ static db_err default_value(struct binder *b, const struct json_table_column *c,
     }
     fits = false;
     if (v.type != JSON_NULL) {
-        TRY(json_coerce_column(&cast, &v, &c->type, ret, &fits));
+        TRY(json_coerce_column(&cast, &v, &c->type, true, ret, &fits));
     }
     if (fits) {
         return ERR_OK;

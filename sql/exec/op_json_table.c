@@ -133,7 +133,8 @@ static db_err path_value(struct exec_ctx *ctx, struct op_json_table *s,
         value_tag(ret, &c->type);
         return json_write_arena(a, &s->scratch, ctx->diag, &ret->str);
     }
-    TRY(json_coerce_column(ctx->eval.cast, &v, &c->type, ret, &fits));
+    bool checked = c->on_error == JSON_TABLE_ON_ERROR;
+    TRY(json_coerce_column(ctx->eval.cast, &v, &c->type, checked, ret, &fits));
     return fits ? ERR_OK : on_error(ctx, c, &v, false, ret);
 }
 

@@ -271,9 +271,12 @@ MUST_USE db_err json_to_value(struct cast_ctx *ctx, const struct json_view *v,
  * string is its inside. */
 MUST_USE db_err json_coerce(struct cast_ctx *ctx, const struct json_view *v,
                             const struct sql_type *to, struct value *ret, bool *ret_fits);
-/* The same as a column of JSON_TABLE has it: times from numbers too, BINARY(n) filled up. */
+/* The same as a column of JSON_TABLE has it: times from numbers too, BINARY(n) filled up, of text
+ * that begins with a moment the moment. checked: what is no member of an ENUM or SET does not fit;
+ * else it is ''. */
 MUST_USE db_err json_coerce_column(struct cast_ctx *ctx, const struct json_view *v,
-                                   const struct sql_type *to, struct value *ret, bool *ret_fits);
+                                   const struct sql_type *to, bool checked, struct value *ret,
+                                   bool *ret_fits);
 /* Is it the text of a date without a time? MYSQL: casts take it for a DATETIME, columns do not. */
 bool json_is_date_only(const struct json_view *v);
 /* Appends the text that JSON_UNQUOTE gives. */

@@ -491,6 +491,78 @@ db_err json_coerce(struct cast_ctx *ctx, const struct json_view *v, const struct
     return err == ERR_SQL ? ERR_OK : err;
 }
 
+/* What a column said of what it was given. */
+struct column_said {
+    bool refused;   /* that it is no value of its type */
+    bool truncated; /* that a part of it was lost */
+};
+
+static void note_said(void *arg, enum cast_level level, uint16_t number, const char *text)
+{
+    enum { WARN_TRUNCATED = 1265, WARN_DELIMITER = 4095, WARN_SUPERFLUOUS = 4096 };
+    struct column_said *said = arg;
+    (void)text;
+    said->truncated = said->truncated || number == WARN_TRUNCATED;
+    said->refused = said->refused || (level != CAST_NOTE && number != WARN_TRUNCATED &&
+                                      number != WARN_DELIMITER && number != WARN_SUPERFLUOUS);
+}
+
+/* Text stored as a change that is not strict does. */
+static db_err store_loosely(struct cast_ctx *ctx, struct slice text, const struct sql_type *to,
+                            struct column_said *said, struct value *ret)
+{
+    const struct store_target target = {.column = "", .row = 1};
+    struct sql_type any = type_char(TYPE_LONGTEXT, UINT32_MAX, COLL_UTF8MB4_BIN);
+    struct cast_ctx loose = *ctx;
+    struct value plain;
+    value_tag(&plain, &any);
+    plain.str = text;
+    loose.strict = false;
+    loose.warn = note_said;
+    loose.warn_arg = said;
+    return type_store(&loose, to, &target, &any, &plain, ret);
+}
+
+/* MYSQL: text that begins with a date or a time is one, as INSERT stores it. */
+static db_err coerce_moment_text(struct cast_ctx *ctx, const struct json_view *v,
+                                 const struct sql_type *to, struct value *ret, bool *ret_fits)
+{
+    struct column_said said = {0};
+    struct value r;
+    TRY(store_loosely(ctx, json_str(v), to, &said, &r));
+    struct slice text = json_str(v);
+    bool digits = false;
+    for (size_t i = 0; i < text.len; i++) {
+        digits = digits || (text.ptr[i] >= '0' && text.ptr[i] <= '9');
+    }
+    bool nothing = r.t == 0 && (to->id == TYPE_TIME ? !digits : said.truncated);
+    *ret_fits = !said.refused && !r.is_null && !nothing;
+    if (*ret_fits) {
+        *ret = r;
+    }
+    return ERR_OK;
+}
+
+/* MYSQL: what is none of an ENUM's members is stored as '' where nobody asked for an error; of a
+ * SET what is left when some are members. */
+static db_err coerce_members(struct cast_ctx *ctx, const struct json_view *v,
+                             const struct sql_type *to, bool checked, struct value *ret,
+                             bool *ret_fits)
+{
+    struct sql_type any = type_char(TYPE_LONGTEXT, UINT32_MAX, COLL_UTF8MB4_BIN);
+    struct column_said said = {0};
+    struct value text;
+    struct value r;
+    TRY(coerce_text(ctx, v, &any, &text, ret_fits));
+    TRY(store_loosely(ctx, text.str, to, &said, &r));
+    bool lost = to->id == TYPE_ENUM ? checked : checked || r.u == 0;
+    *ret_fits = !said.refused && !r.is_null && !(said.truncated && lost);
+    if (*ret_fits) {
+        *ret = r;
+    }
+    return ERR_OK;
+}
+
 static void note_warning(void *arg, enum cast_level level, uint16_t number, const char *text)
 {
     (void)number;
@@ -557,8 +629,15 @@ static void coerce_decimal(struct cast_ctx *ctx, const struct json_view *v,
 }
 
 db_err json_coerce_column(struct cast_ctx *ctx, const struct json_view *v,
-                          const struct sql_type *to, struct value *ret, bool *ret_fits)
+                          const struct sql_type *to, bool checked, struct value *ret,
+                          bool *ret_fits)
 {
+    if ((to->id == TYPE_ENUM || to->id == TYPE_SET) && v->type != JSON_NULL) {
+        return coerce_members(ctx, v, to, checked, ret, ret_fits);
+    }
+    if (type_is_temporal(to) && v->type == JSON_STRING) {
+        return coerce_moment_text(ctx, v, to, ret, ret_fits);
+    }
     if (v->type == JSON_DECIMAL && type_is_integer(to)) {
         coerce_decimal(ctx, v, to, ret, ret_fits);
         return ERR_OK;
