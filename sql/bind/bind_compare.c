@@ -108,6 +108,8 @@ db_err bind__comparison(struct binder *b, enum ast_op op, struct bexpr *x, struc
         return my_error(b->diag, ER_OPERAND_COLUMNS, (int)row_width(x));
     }
     if (x->kind != BEXPR_ROW) {
+        struct bexpr *both[] = {x, y};
+        TRY(bind__note_compared(b, both, ARRAY_COUNT(both), false));
         return bind__op2(b, op_name(op), x, y, ret);
     }
     if (op == AST_OP_EQ || op == AST_OP_NE || op == AST_OP_NULL_SAFE_EQ) {
@@ -274,6 +276,7 @@ db_err bind__between(struct binder *b, struct scope *scope, const struct ast_bet
     for (uint32_t i = 0; i < ARRAY_COUNT(args); i++) {
         TRY(bind__refuse_vector(b, "between", args[i]));
     }
+    TRY(bind__note_compared(b, args, ARRAY_COUNT(args), true));
     TRY(bind__json_between(b, &args[0], &args[1], &args[2]));
     TRY(bounds_fit(b, args[0], args[1], args[2]));
     TRY(bind__agree_texts(b, "between", false, args, ARRAY_COUNT(args)));
@@ -525,6 +528,7 @@ db_err bind__in(struct binder *b, struct scope *scope, const struct ast_in *in, 
             return my_error(b->diag, ER_OPERAND_COLUMNS, (int)row_width(x));
         }
     }
+    TRY(bind__note_compared(b, args, n + 1, false));
     bool by_value = x->kind == BEXPR_ROW || !all_const(args + 1, n);
     bool early = bind__list_is_early(b, args, n + 1);
     if (!by_value && n > 1) {

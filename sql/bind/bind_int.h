@@ -373,6 +373,10 @@ db_err bind__param(struct binder *b, const struct ast_param *p, struct bexpr **r
 /* bind_compare.c */
 db_err bind__comparison(struct binder *b, enum ast_op op, struct bexpr *x, struct bexpr *y,
                         struct bexpr **ret);
+/* At PREPARE: parameters among values that are compared are of a number's kind when one of the
+ * others is a number: the first, or the widest. */
+MUST_USE db_err bind__note_compared(struct binder *b, struct bexpr *const *args, uint32_t count,
+                                    bool widest);
 /* One of several comparisons of an IN list, BETWEEN or CASE. */
 db_err bind__comparison_among(struct binder *b, enum ast_op op, struct bexpr *x, struct bexpr *y,
                               struct bexpr **ret);

@@ -287,6 +287,8 @@ struct bound_target { /* a table that DML changes */
     uint32_t pair_count;
 };
 
+enum { PARAM_NUMBER_COMPARED = 8 }; /* struct bound_stmt.param_numbers */
+
 struct bound_stmt {
     enum bound_kind kind;
     col_id_t next_col;      /* the last column id given */
@@ -310,7 +312,8 @@ struct bound_stmt {
     const struct early_cast *early; /* the last first */
     uint32_t early_count;
     /* At PREPARE, by index: the kind of number (1 + enum func_number) that arithmetic makes of a
-     * parameter, 0: none; NULL: of all */
+     * parameter, with PARAM_NUMBER_COMPARED that of the number that it is compared with, 0: none;
+     * NULL: of all */
     uint8_t *param_numbers;
     bool session_bound; /* types came from variables of the session: not for the plan cache */
     /* DML */

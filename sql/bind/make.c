@@ -543,6 +543,42 @@ static db_err note_early_casts(struct binder *b, const struct func_def *def,
     return ERR_OK;
 }
 
+/* The kind of number of a parameter, which PREPARE keeps. */
+static db_err note_number(struct binder *b, const struct bexpr *param, unsigned number)
+{
+    enum { PARAMS_MAX = 65536 };
+    if (param->u.param >= PARAMS_MAX) {
+        return ERR_OK;
+    }
+    if (b->stmt->param_numbers == NULL) {
+        b->stmt->param_numbers = BIND_ARRAY(b, uint8_t, PARAMS_MAX);
+        if (b->stmt->param_numbers == NULL) {
+            return ERR_NOMEM;
+        }
+    }
+    uint8_t *known = &b->stmt->param_numbers[param->u.param];
+    *known = *known == 0 ? (uint8_t)number : *known;
+    return ERR_OK;
+}
+
+db_err bind__note_compared(struct binder *b, struct bexpr *const *args, uint32_t count, bool widest)
+{
+    unsigned number = 0;
+    for (uint32_t i = 0; i < count && b->opts->prepare; i++) {
+        const struct sql_type *t = &args[i]->type;
+        if (!args[i]->placeholder && (type_is_numeric(t) || t->id == TYPE_YEAR)) {
+            unsigned n = PARAM_NUMBER_COMPARED + 1u + func_number_of(t);
+            number = number == 0 || (widest && n > number) ? n : number;
+        }
+    }
+    for (uint32_t i = 0; i < count && number != 0; i++) {
+        if (args[i]->kind == BEXPR_PARAM && args[i]->placeholder) {
+            TRY(note_number(b, args[i], number));
+        }
+    }
+    return ERR_OK;
+}
+
 /* MYSQL: a parameter in arithmetic is of the other operand's kind from PREPARE on; of two
  * parameters nothing is known but that they are numbers. */
 static db_err note_param_numbers(struct binder *b, const struct func_def *def,
@@ -550,25 +586,17 @@ static db_err note_param_numbers(struct binder *b, const struct func_def *def,
                                  uint32_t count)
 {
     static const char *const ops[] = {"op_add", "op_sub", "op_mul", "op_div", "op_mod", "mod"};
-    enum { PARAMS_MAX = 65536 };
     bool arithmetic = false;
     for (size_t i = 0; i < ARRAY_COUNT(ops) && b->opts->prepare; i++) {
         arithmetic = arithmetic || strcmp(def->name, ops[i]) == 0;
     }
     for (uint32_t i = 0; i < count && arithmetic; i++) {
-        uint32_t p = fa[i].is_placeholder ? args[i]->u.param : PARAMS_MAX;
-        if (p >= PARAMS_MAX || args[i]->kind != BEXPR_PARAM) {
+        if (!fa[i].is_placeholder || args[i]->kind != BEXPR_PARAM) {
             continue;
-        }
-        if (b->stmt->param_numbers == NULL) {
-            b->stmt->param_numbers = BIND_ARRAY(b, uint8_t, PARAMS_MAX);
-            if (b->stmt->param_numbers == NULL) {
-                return ERR_NOMEM;
-            }
         }
         enum func_number n =
             fa[1 - i].is_placeholder ? NUM_DOUBLE : func_number_of(&fa[1 - i].type);
-        b->stmt->param_numbers[p] = (uint8_t)(n + 1);
+        TRY(note_number(b, args[i], n + 1u));
     }
     return ERR_OK;
 }
