@@ -76,6 +76,15 @@ class Side(golden.Runner):
                     raise
                 time.sleep(1)
 
+    def kill_ours(self):
+        """What goes on in the test's database though nobody waits for it."""
+        admin = self.connect()
+        admin.query("SELECT id FROM information_schema.processlist WHERE db = '%s'" % golden.DATABASE)
+        for row in admin._result.rows:
+            self.ask("KILL %s" % row[0])
+        admin.close()
+        self.leave()
+
     def begin(self):
         self.prepare()
         for s in ["SET max_execution_time = %d" % EXECUTION_MAX_MS] + substitute.MAKE_TABLE:
@@ -319,6 +328,7 @@ class File:
             print("the reference ended: %s\n    %s" % (lines[-1], ";\n    ".join(asked)), flush=True)
             self.oracle.leave()
             self.oracle.wait()
+            self.oracle.kill_ours()
             raise Ended()
 
     def of_parameters(self, v, i):
@@ -366,9 +376,8 @@ def difference(mine, other, rows_only):
     return None if rows_only else "warnings"
 
 
-def rounds(args, ours, tally, seed):
+def rounds(args, ours, oracle, tally, seed):
     """Files of one seed after the other; how many passed and failed."""
-    oracle = Side(args.oracle) if args.oracle else None
     end = time.monotonic() + args.seconds
     passed = failed = 0
     while True:
@@ -391,8 +400,11 @@ def run(args, directory):
     golden.DATABASE = "literals_%d" % os.getpid()
     seed = args.seed if args.seed is not None else random.SystemRandom().randrange(10**9)
     ours, tally = Ours(args, directory), Tally()
+    oracle = Side(args.oracle) if args.oracle else None
     try:
-        passed, failed = rounds(args, ours, tally, seed)
+        passed, failed = rounds(args, ours, oracle, tally, seed)
+        if oracle:
+            oracle.cleanup()
         if ours.node.stop() != 0 or ours.reports():
             print("FAIL the node did not stop cleanly\n" + ours.node.log_tail())
             failed += 1

@@ -35,8 +35,12 @@ db_err info_bind_inet6(BIND_ARGS)
     return ERR_OK;
 }
 
+enum { IP_OF_NUMBER = 4 }; /* with the variants of info_is_ip */
+
 db_err info_bind_is_ip(BIND_ARGS)
 {
+    /* MYSQL: no number is an address, nor is NULL among numbers */
+    call->variant |= type_is_numeric(&args[0].type) ? IP_OF_NUMBER : 0;
     func__want_text(ctx, &args[0]);
     func__result(call, args, func__bool());
     return ERR_OK;
@@ -201,8 +205,17 @@ static bool is_embedded(struct slice s, bool mapped)
 db_err info_is_ip(EVAL_ARGS)
 {
     (void)ctx;
+    bool number = (call->variant & IP_OF_NUMBER) != 0;
     EACH_ROW(row)
     {
+        if (number) {
+            vec_set_i64(out, row, 0);
+            continue;
+        }
+        if (vec_is_null(args[0], row)) {
+            vec_set_null(out, row);
+            continue;
+        }
         struct slice s = vec_str(args[0], row);
         uint8_t bytes[V6_BYTES];
         bool is = call->variant >= 2 ? is_embedded(s, call->variant == 3)
