@@ -648,6 +648,8 @@ db_err bind__cast_target(struct binder *b, const struct ast_type *type, const st
                                  : binary ? cast_bytes(from)
                                           : func_text_chars(from);
                 t = func_text_type(chars, binary ? COLL_BINARY : t.collation);
+                bool real = from->id == TYPE_DOUBLE || from->id == TYPE_FLOAT;
+                t.wire |= !given && real ? TYPE_W_WHOLE_TEXT : 0u;
             }
         }
     }

@@ -264,13 +264,10 @@ void func__want_text(struct func_bind_ctx *ctx, struct func_arg *arg)
     if (arg->type.id == TYPE_BIT || arg->type.id == TYPE_GEOMETRY || arg->type.id == TYPE_VECTOR) {
         collation = COLL_BINARY;
     }
-    /* MYSQL: a number with decimals of its own, or with nothing but decimals, is longer than is
-     * announced. */
-    bool fixed = (arg->type.id == TYPE_DOUBLE || arg->type.id == TYPE_FLOAT) &&
-                 arg->type.decimals < DECIMALS_NOT_FIXED;
+    /* MYSQL: a float, and a number with nothing but decimals, is longer than is announced. */
+    bool real = arg->type.id == TYPE_DOUBLE || arg->type.id == TYPE_FLOAT;
     bool bare = arg->type.id == TYPE_DECIMAL && arg->type.length == arg->type.decimals;
-    func__want(arg,
-               func__text(fixed ? NUMBER_TEXT_MAX : func__chars(&arg->type) + bare, collation));
+    func__want(arg, func__text(real ? NUMBER_TEXT_MAX : func__chars(&arg->type) + bare, collation));
     if (arg->type.id == TYPE_NULL) {
         arg->want = type_char(TYPE_VARBINARY, 0, COLL_BINARY);
         arg->coercibility = 6;
