@@ -28,6 +28,40 @@ static db_err put_text(struct buf *out, struct slice text, const struct grants_s
     return put(out, "'");
 }
 
+static bool is_printable(struct slice text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] < ' ' || text.ptr[i] > '~') {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The hash of a password, with a salt of any bytes. MYSQL: as what a client escapes. */
+static db_err put_hash(struct buf *out, struct slice hash, const struct grants_style *style)
+{
+    static const char from[] = "\0\n\r\x1a\"'\\";
+    static const char to[] = "0nrZ\"'\\";
+    if (style->hex_hashes && !is_printable(hash)) {
+        TRY(put(out, "0x"));
+        for (size_t i = 0; i < hash.len; i++) {
+            TRY(buf_printf(out, "%02X", hash.ptr[i]));
+        }
+        return ERR_OK;
+    }
+    if (style->plain_backslash) {
+        return put_text(out, hash, style);
+    }
+    TRY(put(out, "'"));
+    for (size_t i = 0; i < hash.len; i++) {
+        const char *at = memchr(from, hash.ptr[i], sizeof(from) - 1);
+        TRY(at == NULL ? ERR_OK : buf_append_u8(out, '\\'));
+        TRY(buf_append_u8(out, at == NULL ? hash.ptr[i] : (uint8_t)to[at - from]));
+    }
+    return put(out, "'");
+}
+
 db_err grants_put_name(struct buf *out, struct slice user, struct slice host)
 {
     TRY(buf_append_quoted(out, user, '`'));
@@ -531,7 +565,7 @@ db_err grants_create_user(const struct acl_user *u, const struct grants_style *s
     TRY(buf_printf(out, " IDENTIFIED WITH '%s'", a->plugin));
     if (a->auth_len != 0) {
         TRY(put(out, " AS "));
-        TRY(put_text(out, slice_of(a->auth, a->auth_len), style));
+        TRY(put_hash(out, slice_of(a->auth, a->auth_len), style));
     }
     for (uint32_t i = 0; i < u->default_role_count; i++) {
         TRY(put(out, i == 0 ? " DEFAULT ROLE " : ","));

@@ -23,6 +23,7 @@ struct grants_style {
     const void *arg;
     char quote;
     bool plain_backslash; /* NO_BACKSLASH_ESCAPES: a backslash in a text is one */
+    bool hex_hashes;      /* print_identified_with_as_hex: of those that cannot be printed */
 };
 struct grants_sink {
     db_err (*line)(struct grants_sink *sink, struct slice text);

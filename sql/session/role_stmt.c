@@ -322,7 +322,8 @@ static struct grants_style grants_style_of(const struct sql_session *s,
                                            const struct ast_name_style *names)
 {
     return (struct grants_style){put_styled, names, names->double_quotes ? '"' : '`',
-                                 (s->vars.sql_mode & SQL_MODE_NO_BACKSLASH_ESCAPES) != 0};
+                                 (s->vars.sql_mode & SQL_MODE_NO_BACKSLASH_ESCAPES) != 0,
+                                 vars__get(s, VAR_print_identified_with_as_hex)->i != 0};
 }
 
 static db_err show_lines(struct statement *st, const struct acl_name *n, const struct acl_user *u)
