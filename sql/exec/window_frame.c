@@ -105,8 +105,11 @@ static db_err range_offset(struct window_run *r, struct exec_ctx *ctx, struct wi
     }
     vector_reset(&e->scratch);
     packed_read(&r->format, &row, 1, e->value, &e->scratch, 0);
-    if (vec_is_null(&e->scratch, 0)) { /* MYSQL: out of the range of dates is above all of them */
-        *ret = r->plan->descending ? r->first : r->last;
+    if (vec_is_null(&e->scratch, 0)) {
+        /* MYSQL: out of the range of dates is above all of them. As ends never go back, which the
+         * sums of moving frames rely on, in ascending order it is so for the rows behind, too. */
+        e->at = r->plan->descending ? e->at : r->last;
+        *ret = e->at;
         return ERR_OK;
     }
     for (; e->at < r->last; e->at++) {
