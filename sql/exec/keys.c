@@ -126,19 +126,43 @@ static db_err stored_form(struct exec_ctx *ctx, const struct sql_type *column,
                          ret_order);
 }
 
+/* MYSQL: by the key of a DECIMAL column text is looked for to its last digit, also where rows and
+ * text compare as doubles, of which many decimals of over 15 digits are the same one. What it was
+ * made a double for has said what is wrong with it. *ret_exact: it is a number, *io now. */
+static db_err take_digits(struct exec_ctx *ctx, const struct bexpr *e,
+                          const struct sql_type *column, struct value *io, bool *ret_exact)
+{
+    struct value text;
+    struct decimal d;
+    *ret_exact = false;
+    if (column->id != TYPE_DECIMAL || e->kind != BEXPR_CAST || e->type.id != TYPE_DOUBLE ||
+        !type_is_string(&e->args[0]->type) ||
+        !collation_by_id(e->args[0]->type.collation)->cs->ascii_superset) {
+        return ERR_OK;
+    }
+    TRY(expr_eval_scalar(ctx, e->args[0], &text));
+    if (!text.is_null && decimal_from_text(text.str, &d) == DECIMAL_OK) {
+        *io = value_decimal(&d);
+        *ret_exact = true;
+    }
+    return ERR_OK;
+}
+
 static db_err eval_bound(struct exec_ctx *ctx, const struct bexpr *e, const struct sql_type *column,
                          struct value *ret, int *ret_order)
 {
     struct value v;
+    bool exact;
     TRY(expr_eval_scalar(ctx, e, &v));
+    TRY(take_digits(ctx, e, column, &v, &exact));
     *ret_order = 0;
     if (v.is_null) {
         *ret = v;
         return ERR_OK;
     }
     struct sql_type own = value_type(&v);
-    const struct sql_type *type =
-        e->type.id == TYPE_NULL || type_phys(&e->type) != (enum phys_kind)v.phys ? &own : &e->type;
+    bool other = e->type.id == TYPE_NULL || type_phys(&e->type) != (enum phys_kind)v.phys;
+    const struct sql_type *type = exact || other ? &own : &e->type;
     return stored_form(ctx, column, type, &v, ret, ret_order);
 }
 

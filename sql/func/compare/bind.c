@@ -130,6 +130,15 @@ static bool year_beside_date(struct func_arg *year, const struct func_arg *date)
     return true;
 }
 
+/* MYSQL: a DECIMAL that is no constant, beside constant text: no digit of it is lost, as it would
+ * be where both are doubles. Not so among the values of CASE. */
+static bool exact_text(const struct func_bind_ctx *ctx, const struct func_arg *number,
+                       const struct func_arg *text)
+{
+    return number->type.id == TYPE_DECIMAL && !number->is_const && text->is_const &&
+           type_is_string(&text->type) && !ctx->among;
+}
+
 /* listed: one of the values of IN or CASE. *ret_text_arg: struct compare_plan's. */
 static enum compare_kind choose(struct func_bind_ctx *ctx, struct func_arg *a, struct func_arg *b,
                                 bool listed, bool equal, uint8_t *ret_text_arg)
@@ -166,7 +175,22 @@ static enum compare_kind choose(struct func_bind_ctx *ctx, struct func_arg *a, s
     if (moment != NULL) {
         return moment->type.id == TYPE_TIME ? COMPARE_TIME : COMPARE_DATETIME;
     }
-    return compare_kind(&a->type, &b->type);
+    bool exact = exact_text(ctx, a, b) || exact_text(ctx, b, a);
+    return exact ? COMPARE_DECIMAL : compare_kind(&a->type, &b->type);
+}
+
+/* Of text: with the digits of the other, and if there is room one more before the point, and all
+ * that there may be behind it. */
+static void want_decimal(struct func_arg *arg, const struct func_arg *other)
+{
+    func__want_decimal(arg);
+    if (type_is_string(&arg->type) && other->type.id == TYPE_DECIMAL) {
+        unsigned whole = other->type.length - other->type.decimals + 1;
+        unsigned room = whole < DECIMAL_PRECISION_MAX ? DECIMAL_PRECISION_MAX - whole : 0;
+        unsigned scale = room < DECIMAL_SCALE_MAX ? room : DECIMAL_SCALE_MAX;
+        scale = scale < other->type.decimals ? other->type.decimals : scale;
+        arg->want = type_decimal(DECIMAL_PRECISION_MAX, scale, false);
+    }
 }
 
 static void want_kind(struct func_bind_ctx *ctx, struct func_arg *args, enum compare_kind kind,
@@ -193,7 +217,7 @@ static void want_kind(struct func_bind_ctx *ctx, struct func_arg *args, enum com
                 a->want.decimals = a->decimals;
             }
             break;
-        case COMPARE_DECIMAL: func__want_decimal(a); break;
+        case COMPARE_DECIMAL: want_decimal(a, &args[1 - i]); break;
         case COMPARE_STRING:
             if (a->type.id != TYPE_GEOMETRY && a->type.id != TYPE_VECTOR) {
                 func__want_text(ctx, a);
