@@ -151,6 +151,15 @@ static db_err extend_intervals(struct optimizer *o, struct path *p, const struct
     return ERR_OK;
 }
 
+/* Are beginnings of texts in the order of the texts? Not where case or accents decide between texts
+ * of the same letters only: 'Ab' is before 'abc' and behind 'ab'. */
+static bool beginnings_in_order(const struct lnode *n, const struct index_part *part)
+{
+    const struct sql_type *t = &n->u.table.def->columns[part->column].type;
+    return part->prefix_len == 0 || !type_is_string(t) ||
+           collation_levels(collation_by_id(t->collation)) <= 1;
+}
+
 static db_err match_interval(struct optimizer *o, struct lnode *n, struct path *p, bool *ret_found)
 {
     *ret_found = false;
@@ -160,6 +169,7 @@ static db_err match_interval(struct optimizer *o, struct lnode *n, struct path *
     }
     const struct index_part *part = &p->index->parts[p->eq_count];
     bool prefix = part->prefix_len != 0;
+    bool in_order = beginnings_in_order(n, part);
     bool have_low = false;
     bool have_high = false;
     for (uint32_t i = 0; i < n->u.table.filter_count; i++) {
@@ -172,7 +182,7 @@ static db_err match_interval(struct optimizer *o, struct lnode *n, struct path *
         bool fits = several ? !have_low && !have_high && p->range_count * m.count <= RANGES_MAX
                             : (low && !have_low) || (high && !have_high) ||
                                   (is && m.kind == MATCH_NOT_NULL);
-        if (!fits) {
+        if (!fits || (!in_order && m.kind != MATCH_NOT_NULL)) {
             continue;
         }
         if (several) {
