@@ -275,7 +275,9 @@ db_err bind__fold(struct binder *b, struct bexpr *e, struct bexpr **ret)
         err = value_cast(&cast, &e->args[0]->type, &e->args[0]->u.constant, &e->type, &v);
     }
     if (err != ERR_OK || watch.warned || cast.asked_now) {
-        return err == ERR_NOMEM || err == ERR_LIMIT ? err : ERR_OK;
+        bool ended =
+            err == ERR_NOMEM || err == ERR_LIMIT || err == ERR_CANCELED || err == ERR_TIMEOUT;
+        return ended ? err : ERR_OK;
     }
     struct bexpr *c = NULL;
     TRY(bind__const(b, &v, &e->type, e->coercibility, &c));

@@ -67,6 +67,14 @@ void query__bind_opts(struct sql_session *s, const struct catalog_snapshot *snap
                               .system_var = vars__bind_system};
 }
 
+/* From now on a SELECT may take as long as max_execution_time says. */
+static void limit_time(const struct sql_session *s)
+{
+    if (s->vars.max_execution_time_ms != 0) {
+        fiber_set_deadline(clock_mono_ns() + s->vars.max_execution_time_ms * NS_PER_MS);
+    }
+}
+
 static db_err make_plan(struct sql_session *s, const struct ast_stmt *ast,
                         const struct sql_type *types, uint32_t count, bool prepare, bool explain,
                         struct plan **ret)
@@ -92,7 +100,12 @@ static db_err make_plan(struct sql_session *s, const struct ast_stmt *ast,
     bind.sent = !explain;
     struct estimate_env sizes = {s, p};
     struct opt_opts opt = {.bind = &bind, .env = &sizes, .table_rows = estimate_for_plan};
+    uint64_t deadline = fiber_deadline();
+    if (ast->kind == AST_STMT_SELECT && !prepare) {
+        limit_time(s); /* constants are computed here */
+    }
     db_err err = bind_statement(&p->arena, &bind, ast, &s->diag, &bound);
+    fiber_set_deadline(deadline);
     if (err == ERR_OK) {
         p->needs = bound->needs;
         err = optimize(p, bound, &opt, &s->diag);
@@ -626,8 +639,8 @@ static db_err execute_once(struct statement *st, struct plan *plan, struct value
     }
     arena_init(&target.text, NULL, &s->mem, 0);
     make_context(st, plan, &cast, &ctx);
-    if (plan->kind == BOUND_SELECT && s->vars.max_execution_time_ms != 0) {
-        fiber_set_deadline(clock_mono_ns() + s->vars.max_execution_time_ms * NS_PER_MS);
+    if (plan->kind == BOUND_SELECT) {
+        limit_time(s);
     }
     s->is_snapshot = plan->snapshot;
     show_running(s, plan, true);

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Raw packet scripts: what drivers do not show. usage: raw_test.py HOST PORT USER PASSWORD"""
+import select
 import struct
 import sys
 
@@ -460,6 +461,20 @@ def counted_commands():
     assert c.ask(0x1F)[0] == 0
     assert {k: n for k, n in counts().items() if n} == {"Com_show_status": 1, "Questions": 1}
     c.close()
+
+
+@test
+def long_regexp():
+    """A search that begins at each character of a long text: others are answered meanwhile, and it is ended."""
+    c, others = connect(), [connect() for _ in range(8)]
+    assert error(c.result("SET max_execution_time = 2000")[-1]) == 0
+    c.command(0x03, b"SELECT REGEXP_SUBSTR(REPEAT('x', 70000), REPEAT('x', 70000), 12)")
+    for other in others:
+        assert b"\x011" in other.result("SELECT 1")
+    assert select.select([c.socket], [], [], 0)[0] == [], "others waited"
+    assert error(c.rest()[-1]) in (3024, 1317)
+    for one in others + [c]:
+        one.close()
 
 
 def main():

@@ -209,12 +209,18 @@ static db_err matches(struct check *c, struct slice pattern, struct slice text, 
     if (!*ret_known) {
         return ERR_OK;
     }
+    struct regexp_turns turns = {0};
     uregex_setTimeLimit(re, PATTERN_STEPS, &status);
     uregex_setText(re, t.len == 0 ? none : (const UChar *)(const void *)t.ptr, (int32_t)(t.len / 2),
                    &status);
+    db_err err = regexp__take_turns(re, p.len / 2, t.len / 2, &turns);
+    if (err != ERR_OK) {
+        uregex_close(re);
+        return err;
+    }
     *ret = uregex_find(re, 0, &status) && U_SUCCESS(status);
     uregex_close(re);
-    return U_SUCCESS(status) ? ERR_OK : regexp__error(c->ctx, status, NULL);
+    return U_SUCCESS(status) ? ERR_OK : regexp__find_error(c->ctx, status, &turns);
 }
 
 /* ---- scalars ---- */

@@ -324,9 +324,9 @@ static db_err replace_row(struct eval_ctx *ctx, struct regexp *r, int64_t from, 
         TRY(buf_append(&b, text + done, (size_t)(start - done) * sizeof(UChar)));
         TRY(append_replacement(ctx, r, &b));
         done = uregex_end(r->re, 0, &status);
-        found = occurrence == 0 && uregex_findNext(r->re, &status);
-        if (U_FAILURE(status)) {
-            return regexp__error(ctx, status, NULL);
+        found = false;
+        if (occurrence == 0) {
+            TRY(regexp__next(ctx, r, &found));
         }
     }
     TRY(buf_append(&b, text + done, (size_t)(units - done) * sizeof(UChar)));

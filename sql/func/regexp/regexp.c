@@ -3,6 +3,8 @@
 
 #include <unicode/ustring.h>
 
+#include "base/fiber.h"
+
 enum { TIME_LIMIT_STEPS = 32, STACK_BYTES = 8000000 };
 
 /* ---- UTF-16 ---- */
@@ -131,6 +133,47 @@ db_err regexp__error(struct eval_ctx *ctx, UErrorCode status, const UParseError 
     return my_error(ctx->diag, ER_REGEXP_INTERNAL_ERROR);
 }
 
+db_err regexp__find_error(struct eval_ctx *ctx, UErrorCode status, const struct regexp_turns *turns)
+{
+    return status == U_REGEX_STOPPED_BY_CALLER ? turns->stopped : regexp__error(ctx, status, NULL);
+}
+
+/* ---- turns ---- */
+
+/* Before a match is looked for one character on. */
+static UBool on_find(const void *arg, int64_t at)
+{
+    struct regexp_turns *t = (struct regexp_turns *)(uintptr_t)arg;
+    (void)at;
+    t->stopped = fiber_work(&t->work, t->per_find);
+    return t->stopped == ERR_OK;
+}
+
+/* After some 10,000 attempts. */
+static UBool on_match(const void *arg, int32_t steps)
+{
+    struct regexp_turns *t = (struct regexp_turns *)(uintptr_t)arg;
+    (void)steps;
+    t->stopped = fiber_checkpoint();
+    return t->stopped == ERR_OK;
+}
+
+db_err regexp__take_turns(URegularExpression *re, size_t pattern_units, size_t subject_units,
+                          struct regexp_turns *io_turns)
+{
+    enum { WORK_AT_ONCE = 1 << 19 };
+    UErrorCode status = U_ZERO_ERROR;
+    size_t work = pattern_units * subject_units;
+    bool often = work > WORK_AT_ONCE;
+    io_turns->per_find = pattern_units;
+    if (often != io_turns->often) {
+        uregex_setFindProgressCallback(re, often ? on_find : NULL, io_turns, &status);
+        io_turns->often = often;
+    }
+    uregex_setMatchCallback(re, on_match, io_turns, &status);
+    return fiber_work(&io_turns->work, often ? 0 : work);
+}
+
 /* ---- matchers ---- */
 
 static void close_matcher(void *arg)
@@ -198,8 +241,8 @@ static db_err compile(struct eval_ctx *ctx, struct regexp *r, struct slice patte
     if (pattern.len == 0) {
         return regexp__error(ctx, U_ILLEGAL_ARGUMENT_ERROR, NULL);
     }
-    r->re = uregex_open((const UChar *)(const void *)r->scratch.ptr,
-                        (int32_t)(r->scratch.len / sizeof(UChar)), flags, &where, &status);
+    int32_t units = (int32_t)(r->scratch.len / sizeof(UChar));
+    r->re = uregex_open((const UChar *)(const void *)r->scratch.ptr, units, flags, &where, &status);
     if (U_FAILURE(status)) {
         r->re = NULL;
         return regexp__error(ctx, status, &where);
@@ -209,6 +252,8 @@ static db_err compile(struct eval_ctx *ctx, struct regexp *r, struct slice patte
     uint32_t stack = ctx->env == NULL ? 0 : ctx->env->regexp_stack_limit;
     uregex_setTimeLimit(r->re, steps != 0 ? (int32_t)steps : TIME_LIMIT_STEPS, &status);
     uregex_setStackLimit(r->re, stack != 0 ? (int32_t)stack : STACK_BYTES, &status);
+    r->turns = (struct regexp_turns){.work = r->turns.work};
+    r->pattern_units = (size_t)units;
     return ERR_OK;
 }
 
@@ -226,7 +271,10 @@ db_err regexp__start(struct eval_ctx *ctx, const struct func_call *call, struct 
     TRY(regexp__utf16(vec_str(args[0], row), regexp__charset(args[0]->type), &r->subject));
     UErrorCode status = U_ZERO_ERROR;
     uregex_setText(r->re, subject(r), subject_units(r), &status);
-    return U_FAILURE(status) ? regexp__error(ctx, status, NULL) : ERR_OK;
+    if (U_FAILURE(status)) {
+        return regexp__error(ctx, status, NULL);
+    }
+    return regexp__take_turns(r->re, r->pattern_units, (size_t)subject_units(r), &r->turns);
 }
 
 db_err regexp__find(struct eval_ctx *ctx, struct regexp *r, int64_t from, int64_t occurrence,
@@ -238,12 +286,20 @@ db_err regexp__find(struct eval_ctx *ctx, struct regexp *r, int64_t from, int64_
         return regexp__error(ctx, U_INDEX_OUTOFBOUNDS_ERROR, NULL);
     }
     bool found = uregex_find(r->re, start, &status);
-    for (int64_t i = 1; i < occurrence && found && U_SUCCESS(status); i++) {
-        found = uregex_findNext(r->re, &status);
-    }
     if (U_FAILURE(status)) {
-        return regexp__error(ctx, status, NULL);
+        return regexp__find_error(ctx, status, &r->turns);
+    }
+    for (int64_t i = 1; i < occurrence && found; i++) {
+        TRY(regexp__next(ctx, r, &found));
     }
     *ret_found = found;
     return ERR_OK;
+}
+
+db_err regexp__next(struct eval_ctx *ctx, struct regexp *r, bool *ret_found)
+{
+    UErrorCode status = U_ZERO_ERROR;
+    TRY(fiber_work(&r->turns.work, r->turns.per_find));
+    *ret_found = uregex_findNext(r->re, &status);
+    return U_FAILURE(status) ? regexp__find_error(ctx, status, &r->turns) : ERR_OK;
 }
