@@ -68,6 +68,9 @@ static db_err named_key(struct binder *b, struct scope *scope, const struct ast_
     const struct ast_column *c = (const struct ast_column *)ast;
     struct search s = {.name = c->name};
     TRY(look_through(b, scope, &s));
+    if (s.own_name) { /* the item is bound in its place: a view's text shows the key's own tree */
+        bind__complete_column(b, c, s.found);
+    }
     if (s.own_name && s.ast == NULL) {
         *ret = bind__column_expr(b, s.found);
         return *ret == NULL ? ERR_NOMEM : ERR_OK;
