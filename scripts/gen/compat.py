@@ -109,7 +109,9 @@ know).
   none or six). A BIT out of `IF`, `CASE` or a function is what MySQL sends a client in the outermost select list (bytes of the chosen
   branch as characters of latin1; of `COALESCE`, `GREATEST` and others the digits); within text functions, JSON, a merged derived table
   and a scalar subquery it stays a BIT of the common width, or the common DECIMAL.
-  Decimals beyond 30 of a long literal survive DISTINCT, a recursive table and a user variable.
+  Decimals beyond 30 of a long literal survive DISTINCT, a recursive table and a user variable. The zeros of a ZEROFILL column
+  in front of a number that `IF` or `CASE` chooses among other integers are not in its text (`CONCAT(IF(x, bigint, zerofill))`). A DECIMAL beside the
+  constant text of a subquery in `ALL (SELECT ...)` and `IN (SELECT ...)` compares with it as doubles (MySQL by every digit).
   `IF` and `CASE` of text and numbers or times as a date are the chosen branch's date, but their text in
   `GREATEST` and `LEAST`; as a number they are the branch's, but their text in `FIELD`, and of a derived table also where MySQL merges it.
   `SEC_TO_TIME`, `MAKETIME` and `FROM_UNIXTIME` of a column's text without a digit tell 1292 only (MySQL first 1366 of a column '' in row -1).
