@@ -254,27 +254,12 @@ static db_err write_at(struct tcluster *c, node_id_t node, node_id_t leader)
     char kb[32];
     struct arena a;
     struct eval_range *er;
-    struct kv_reply reply = {0};
-    struct kv_prewrite_resp resp;
-    struct diag diag;
-    struct kv_mutation m = {.op = KV_PUT, .key = key_of(kb, 1), .value = SLICE_LIT("v")};
-    struct t_find f = {.key = m.key, .arena = &a};
+    struct t_find f = {.key = key_of(kb, 1), .arena = &a};
     arena_init(&a, NULL, NULL, 0);
-    diag_reset(&diag);
     CHECK_OK(range_store_each(c->nodes[leader].rs, t_find_desc, &f));
     CHECK(f.found);
     CHECK_OK(range_store_find(c->nodes[node].rs, f.desc.id, &er));
-    struct kv_prewrite_req req = {.r = {.range = f.desc.id,
-                                        .epoch = f.desc.epoch,
-                                        .deadline_ns = clock_mono_ns() + 5 * NS_PER_S,
-                                        .arena = &a},
-                                  .mutations = &m,
-                                  .count = 1,
-                                  .primary = m.key,
-                                  .start_ts = atomic_fetch_add(&c->ts, 1),
-                                  .ttl_ms = 1000,
-                                  .try_1pc = true};
-    db_err err = eval_prewrite(er, &req, &diag, &reply, &resp);
+    db_err err = t_write_to(er, &f.desc, atomic_fetch_add(&c->ts, 1), f.key, SLICE_LIT("v"), &a);
     range_store_done(er);
     arena_fini(&a);
     return err;

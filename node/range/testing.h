@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/rand.h"
 #include "node/range/range.h"
+#include "node/range/write_testing.h"
 #include "node/store/keyspace.h"
 
 enum { T_NODES_MAX = 5, T_LOOPS = 3 };
@@ -519,32 +520,17 @@ static inline db_err t_put_on(struct tcluster *c, node_id_t id, struct slice key
                               struct slice value)
 {
     struct arena a;
-    struct diag diag;
-    struct kv_reply reply = {0};
     struct eval_range *er;
-    struct kv_prewrite_resp resp;
     struct tnode *n = t_use(c, id);
     if (n == NULL) {
         return ERR_UNAVAILABLE;
     }
     arena_init(&a, NULL, NULL, 0);
-    diag_reset(&diag);
     struct t_find f = {.key = key, .arena = &a};
     CHECK_OK(range_store_each(n->rs, t_find_desc, &f));
     db_err err = f.found ? range_store_find(n->rs, f.desc.id, &er) : ERR_NOT_LEADER;
     if (err == ERR_OK) {
-        struct kv_mutation m = {.op = KV_PUT, .key = key, .value = value};
-        struct kv_prewrite_req req = {.r = {.range = f.desc.id,
-                                            .epoch = f.desc.epoch,
-                                            .deadline_ns = clock_mono_ns() + 5 * NS_PER_S,
-                                            .arena = &a},
-                                      .mutations = &m,
-                                      .count = 1,
-                                      .primary = key,
-                                      .start_ts = atomic_fetch_add(&c->ts, 1),
-                                      .ttl_ms = 1000,
-                                      .try_1pc = true};
-        err = eval_prewrite(er, &req, &diag, &reply, &resp);
+        err = t_write_to(er, &f.desc, atomic_fetch_add(&c->ts, 1), key, value, &a);
         range_store_done(er);
     }
     arena_fini(&a);
