@@ -32,10 +32,16 @@ static void test_values(void **state)
     p = read_one(TYPE_DATETIME, SLICE_LIT("\x0b\xe8\x07\x02\x1d\x0d\x05\x09\x90\xd0\x03\x00"),
                  &bad);
     assert_true(!bad && p.cell.v.time.year == 2024 && p.cell.v.time.microsecond == 250000);
+    assert_int_equal(p.cell.v.time.decimals, 6);
+    p = read_one(TYPE_DATETIME, SLICE_LIT("\x07\xe8\x07\x02\x1d\x0d\x05\x09"), &bad);
+    assert_true(!bad && p.cell.v.time.second == 9 && p.cell.v.time.decimals == 0);
+    p = read_one(TYPE_TIME, SLICE_LIT("\x0c\x00\0\0\0\0\x01\x02\x03\x40\x42\x0f\0"), &bad);
+    assert_true(!bad && p.cell.v.time.second == 3 && p.cell.v.time.decimals == 6);
     p = read_one(TYPE_DATE, SLICE_LIT("\x00"), &bad);
     assert_true(!bad && p.cell.kind == SQL_CELL_DATE && p.cell.v.time.year == 0);
     p = read_one(TYPE_TIME, SLICE_LIT("\x08\x01\x22\x00\x00\x00\x16\x05\x09"), &bad);
     assert_true(!bad && p.cell.v.time.negative && p.cell.v.time.hour == 838);
+    assert_int_equal(p.cell.v.time.decimals, 0);
     p = read_one(TYPE_BLOB, SLICE_LIT("\x03xyz"), &bad);
     assert_true(!bad && slice_eq(p.cell.v.text, SLICE_LIT("xyz")));
     (void)read_one(TYPE_BLOB, SLICE_LIT("\x04xyz"), &bad);

@@ -98,6 +98,8 @@ static void test_limits(void **state)
     memcpy(ptr, "\xff\xff\xff\x00", 4);
     in.end += 4;
     assert_int_equal(packet_in_next(&in, &seq, 1 << 20, &payload), PACKET_TOO_LARGE);
+    /* as in MySQL: a packet of just max_allowed_packet bytes is too large */
+    assert_int_equal(packet_in_next(&in, &seq, PACKET_PAYLOAD_MAX, &payload), PACKET_TOO_LARGE);
     seq = 7;
     assert_int_equal(packet_in_next(&in, &seq, 1 << 24, &payload), PACKET_OUT_OF_ORDER);
     packet_in_release(&in, &pool);
