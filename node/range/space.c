@@ -160,6 +160,11 @@ static void look_job(void *arg)
     keep_ballast(k->rs, space);
 }
 
+bool space_to_refuse(const struct space_plan *plan, uint64_t space, bool refuse)
+{
+    return space < plan->refuse_at || (refuse && space <= plan->refuse_at + plan->refuse_at / 4);
+}
+
 static void watch_round(void *arg)
 {
     struct range_store *rs = arg;
@@ -171,11 +176,8 @@ static void watch_round(void *arg)
         return; /* who cannot ask goes by what the log and the engine say */
     }
     uint64_t space = atomic_load(&rs->space_free);
-    if (space < plan->refuse_at) {
-        range_store_set_full(rs, FULL_SOON, true);
-    } else if (space > plan->refuse_at + plan->refuse_at / 4) {
-        range_store_set_full(rs, FULL_SOON, false);
-    }
+    bool refuse = (atomic_load(&rs->disk_full) & FULL_SOON) != 0;
+    range_store_set_full(rs, FULL_SOON, space_to_refuse(plan, space, refuse));
 }
 
 /* Twice what it takes: a RocksDB built with assertions may end the process when it meets the end of

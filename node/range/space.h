@@ -2,6 +2,7 @@
 #ifndef SKEIN_NODE_RANGE_SPACE_H
 #define SKEIN_NODE_RANGE_SPACE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/diag.h"
@@ -25,5 +26,9 @@ void space_plan_make(uint64_t disk_size, uint64_t segment_size, struct space_pla
  * ERR_IO, ERR_LIMIT (path). */
 MUST_USE db_err space_prepare(const char *dir, uint64_t segment_size, struct diag *diag,
                               struct space_plan *ret_plan);
+
+/* With so much free, are new writes refused? `refuse`: they were until now; they are taken again
+ * when there is clearly more than what they are refused at. */
+bool space_to_refuse(const struct space_plan *plan, uint64_t space, bool refuse);
 
 #endif

@@ -26,7 +26,7 @@ static void plans(void **state)
 
 static void prepare_keeps_the_ballast(void **state)
 {
-    char dir[] = "/tmp/space_test_XXXXXX";
+    char dir[] = "./space_test_XXXXXX";
     char path[64];
     struct space_plan p = {0};
     struct diag diag;
@@ -45,11 +45,28 @@ static void prepare_keeps_the_ballast(void **state)
     assert_int_not_equal(space_prepare(dir, 0, &diag, &p), ERR_OK);
 }
 
+/* Writes that are refused are taken again only above 5/4 of where that began. */
+static void refuses_with_a_margin(void **state)
+{
+    (void)state;
+    const struct space_plan p = {.refuse_at = 400};
+    const struct {
+        uint64_t space;
+        bool was;
+        bool is;
+    } cases[] = {{400, false, false}, {399, false, true}, {0, false, true},   {0, true, true},
+                 {400, true, true},   {500, true, true},  {501, true, false}, {501, false, false}};
+    for (unsigned i = 0; i < ARRAY_COUNT(cases); i++) {
+        assert_true(space_to_refuse(&p, cases[i].space, cases[i].was) == cases[i].is);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plans),
         cmocka_unit_test(prepare_keeps_the_ballast),
+        cmocka_unit_test(refuses_with_a_margin),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
