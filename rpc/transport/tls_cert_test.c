@@ -84,7 +84,7 @@ static void test_chain(void **state UNUSED)
 
 static void test_files(void **state UNUSED)
 {
-    char dir[] = "/tmp/tls_cert_test.XXXXXX";
+    char dir[] = "./tls_cert_test.XXXXXX";
     char cert_path[64];
     char key_path[64];
     assert_non_null(mkdtemp(dir));
