@@ -464,12 +464,13 @@ def run_all(label, make_address, names, args, score, server):
             equal, diff = compare(name, statements, blocks, server is None)
         except (pymysql.err.Error, OSError, RuntimeError) as e:
             equal, diff = 0, ["the run broke: %s" % (e,)]
-        if server is not None and not server.alive():
+        died = server is not None and not server.alive()
+        if died:
             status = server.stop()
             diff = diff + ["the server died, status %s: see %s" % (status, server.log_path)]
         score.equal += equal
         score.statements += len(statements)
-        if diff and name in known:
+        if diff and name in known and not died:
             score.passed += 1
             score.known.append(name)
             verdict = "known (%s)" % known[name]
@@ -485,7 +486,7 @@ def run_all(label, make_address, names, args, score, server):
         print("%-6s %-34s %3d/%3d statements %6.2f s  %s"
               % (label, name, equal, len(statements), time.monotonic() - started, verdict),
               flush=True)
-        if diff and (name not in known or args.verbose):
+        if diff and (name not in known or died or args.verbose):
             limit = args.diff_lines or len(diff)
             print("\n".join(diff[:limit]))
             if len(diff) > limit:
