@@ -199,6 +199,8 @@ enum sql_counted {
     SQL_COUNTED_LONG_DATA,
 };
 void sql_session_count(struct sql_session *session, enum sql_counted what);
+/* The same of bytes that came from the client and went to it. In the session's fiber. */
+void sql_session_traffic(struct sql_session *session, uint64_t received, uint64_t sent);
 /* Rolls back, drops temporary objects, frees. NULL is fine. */
 void sql_session_close(struct sql_session *session);
 /* COM_RESET_CONNECTION: as a new session of the same account. */

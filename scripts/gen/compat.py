@@ -102,7 +102,8 @@ know).
 - Logs of queries are files (`log_output` TABLE writes none) and leave out the text of statements about accounts unless `log_raw` is on, as
   the process list and performance_schema always do, where MySQL shows it without passwords.
   `Rows_examined` counts what scans and lookups of the node asked have read. SHOW PROFILE knows one stage. SHOW STATUS lists what is counted:
-  `Com_` of the statements that are built (`Com_stmt_reprepare` is not; a SET of an unknown variable counts as SET). `max_user_connections` counts one node's.
+  `Com_` of the statements that are built (a SET of an unknown variable counts as SET), bytes, connections, and `Select_`, `Sort_` and
+  `Created_tmp_tables` of the plans that run here, which keep fewer results than MySQL's; not `Handler_`. `max_user_connections` counts one node's.
 - CHECKSUM TABLE gives MySQL's number, but for tables with functional key parts.
 - Values: a DECIMAL of `IF` and `CASE` keeps a branch's own decimals in the outermost select list, as text and in `JSON_ARRAY` (there also of
   `IFNULL` and `COALESCE`), not through a merged derived table or an aggregate, nor in a division, whose digits MySQL makes by them. As text a sum of times has the decimals of its type (MySQL

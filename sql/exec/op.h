@@ -72,7 +72,8 @@ struct exec_ctx {
     /* results of DML */
     uint64_t affected_rows, found_rows, changed_rows, matched_rows, records, duplicates,
         deleted_rows;
-    uint64_t examined_rows;        /* that scans and lookups of this node have read */
+    uint64_t examined_rows;                   /* that scans and lookups of this node have read */
+    uint64_t sorts, sorted_rows, sort_merges; /* of this node; merges of what was spilled */
     uint64_t first_insert_id;      /* LAST_INSERT_ID() of this statement, 0 = none generated */
     uint64_t last_insert_id;       /* what the OK packet says */
     const struct load_input *load; /* LOAD DATA: the file (sql/exec/load_reader.h) */

@@ -22,7 +22,7 @@ struct op_sort {
     struct arena input; /* the child's chunk while it is taken */
     struct chunk chunk;
     uint32_t room;
-    uint64_t skip;
+    uint64_t skip, taken;
     bool opened, filled, is_topn;
     bool warned; /* of JSON keys that are no scalars */
 };
@@ -61,7 +61,7 @@ static db_err start(struct op_sort *s, struct exec_ctx *ctx)
 {
     const struct plan_node *n = s->op.node;
     uint64_t bound = UINT64_MAX;
-    s->skip = 0;
+    s->skip = s->taken = 0;
     s->filled = false;
     if (s->is_topn) {
         uint64_t limit;
@@ -125,6 +125,7 @@ static db_err take_chunk(struct op_sort *s, struct exec_ctx *ctx, bool *ret_end)
     if (!s->warned) {
         warn_containers(s, ctx, in);
     }
+    s->taken += in->count;
     return sorter_add(&s->sorter, ctx, s->vectors, in->sel, in->count);
 }
 
@@ -138,6 +139,10 @@ static db_err fill(struct op_sort *s, struct exec_ctx *ctx)
     }
     exec__leave_arena(ctx, saved);
     TRY(err);
+    if (!s->op.node->u.sort.partial) {
+        ctx->sorts++;
+        ctx->sorted_rows += s->taken < s->sorter.bound ? s->taken : s->sorter.bound;
+    }
     return sorter_finish(&s->sorter, ctx);
 }
 

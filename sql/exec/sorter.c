@@ -457,6 +457,7 @@ static db_err reduce_runs(struct sorter *s, struct exec_ctx *ctx)
             uint32_t n = before - from < ways ? before - from : ways;
             struct spill_run out;
             TRY(open_inputs(s, ctx, from, n));
+            ctx->sort_merges++;
             spill_run_init(&out, ctx, &s->file);
             db_err err = ERR_OK;
             while (err == ERR_OK && s->input_count != 0 && out.rows < s->bound) {

@@ -155,6 +155,9 @@ db_err opt__window(struct optimizer *o, struct lnode *n, const struct want *want
  * rows will be read. */
 db_err opt__gather(struct optimizer *o, struct plan_node **io, bool eager);
 
+/* reads.c: fills plan->reads. */
+void opt__count_reads(struct plan *plan);
+
 /* dml.c */
 db_err opt__dml(struct optimizer *o);
 /* The default of a column as an expression; *ret NULL: it has none (1364). */

@@ -193,5 +193,6 @@ db_err optimize(struct plan *plan, struct bound_stmt *stmt, const struct opt_opt
     TRY(plan_subqueries(&o));
     TRY(stmt->kind == BOUND_SELECT ? plan_select(&o) : opt__dml(&o));
     plan->node_count = o.node_count;
+    opt__count_reads(plan);
     return ERR_OK;
 }

@@ -304,6 +304,13 @@ enum plan_shape {
     PLAN_SHAPE_INSERT_VALUES, /* INSERT of VALUES rows of parameters and constants */
 };
 
+/* How its tables are read: what SHOW STATUS counts as Select_ and Created_tmp_tables. */
+struct plan_reads {
+    uint32_t scans, ranges;           /* the first table of a query block */
+    uint32_t full_joins, range_joins; /* the tables that are joined to it */
+    uint32_t temporaries;             /* results that are kept while they come together */
+};
+
 struct plan {
     enum plan_shape shape;
     enum bound_kind kind;
@@ -323,6 +330,8 @@ struct plan {
     bool read_only; /* takes no locks, changes nothing */
     bool uses_tables;
     bool cacheable;
+    bool has_reads; /* any of `reads` is not 0 */
+    struct plan_reads reads;
     struct slice *into_vars;
     uint32_t into_var_count;
     const struct into_file *into_file;

@@ -346,11 +346,29 @@ static bool current(const struct sql_stmt *p, const struct sql_type *types)
            same_types(p->types, types, p->param_count) && !estimate_outgrown(p->session, p->plan);
 }
 
+/* Of other tables, or of tables that have changed. */
+static bool tables_differ(const struct plan *a, const struct plan *b)
+{
+    if (a->table_count != b->table_count) {
+        return true;
+    }
+    for (uint32_t i = 0; i < a->table_count; i++) {
+        if (a->tables[i]->id != b->tables[i]->id ||
+            a->tables[i]->version != b->tables[i]->version) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static db_err make_plan(struct sql_stmt *p, const struct sql_type *types)
 {
     struct sql_session *s = p->session;
     struct plan *plan;
     TRY(plan_types(p, types, false, &plan));
+    if (p->plan != NULL && tables_differ(p->plan, plan)) {
+        status__count(s, COUNT_STMT_REPREPARE);
+    }
     plan_unref(p->plan);
     p->plan = plan;
     if (p->types == NULL) {

@@ -647,6 +647,7 @@ static db_err execute_once(struct statement *st, struct plan *plan, struct value
     db_err err = run_plan(st, &ctx, plan, &target);
     show_running(s, plan, false);
     s->examined_rows += ctx.examined_rows;
+    status__count_run(s, plan, &ctx);
     s->is_snapshot = NULL;
     fiber_set_deadline(DEADLINE_NONE);
     if (needs_txn) {

@@ -24,11 +24,11 @@ struct sysvar_globals *engine__globals(struct sql_engine *e)
     return g;
 }
 
-void engine__count(struct sql_engine *e, enum engine_counter counter)
+void engine__count(struct sql_engine *e, enum engine_counter counter, uint64_t n)
 {
     const struct loop *loop = loop_current();
     unsigned stripe = loop == NULL ? 0 : loop_index(loop) % COUNTER_STRIPES;
-    atomic_fetch_add_explicit(&e->counters[stripe].counts[counter], 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&e->counters[stripe].counts[counter], n, memory_order_relaxed);
 }
 
 uint64_t engine__counted(const struct sql_engine *e, enum engine_counter counter)
@@ -323,7 +323,7 @@ db_err sql_session_open(struct sql_engine *engine, const struct sql_session_opts
     list_push_back(&engine->sessions, &s->node);
     fiber_mutex_unlock(&engine->sessions_mutex);
     note_count(engine, atomic_fetch_add(&engine->session_count, 1) + 1);
-    engine__count(engine, COUNT_CONNECTIONS);
+    engine__count(engine, COUNT_CONNECTIONS, 1);
     *ret_session = s;
     return ERR_OK;
 }

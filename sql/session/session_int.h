@@ -65,8 +65,19 @@ enum engine_counter {
     COUNT_STMT_EXECUTE,
     COUNT_STMT_FETCH,
     COUNT_STMT_PREPARE,
+    COUNT_STMT_REPREPARE,
     COUNT_STMT_RESET,
     COUNT_STMT_SEND_LONG_DATA,
+    COUNT_BYTES_RECEIVED,
+    COUNT_BYTES_SENT,
+    COUNT_TMP_TABLES,
+    COUNT_FULL_JOIN,
+    COUNT_FULL_RANGE_JOIN,
+    COUNT_RANGE,
+    COUNT_SCAN,
+    COUNT_SORT_MERGES,
+    COUNT_SORT_ROWS,
+    COUNT_SORTS,
     COUNT_CLASSES, /* of enum event_class, up to EVENT_SP_STMT */
     ENGINE_COUNTERS = COUNT_CLASSES + EVENT_SP_STMT
 };
@@ -115,11 +126,14 @@ struct sql_engine {
     struct counter_stripe counters[COUNTER_STRIPES];
 };
 
-void engine__count(struct sql_engine *e, enum engine_counter counter);
+void engine__count(struct sql_engine *e, enum engine_counter counter, uint64_t n);
 uint64_t engine__counted(const struct sql_engine *e, enum engine_counter counter);
 
 /* status.c: counts for the session and the engine; only by the session's own fiber. */
 void status__count(struct sql_session *s, enum engine_counter counter);
+void status__add(struct sql_session *s, enum engine_counter counter, uint64_t n);
+/* What a statement has read and sorted. */
+void status__count_run(struct sql_session *s, const struct plan *plan, const struct exec_ctx *ctx);
 void status__count_class(struct sql_session *s, enum event_class class);
 /* FLUSH STATUS; what all sessions did stays counted. */
 void status__flush(struct sql_session *s);

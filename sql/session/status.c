@@ -11,10 +11,42 @@
 
 enum { INNODB_PAGE_SIZE = 16384 }; /* as @@innodb_page_size: what limits of InnoDB follow from */
 
+void status__add(struct sql_session *s, enum engine_counter counter, uint64_t n)
+{
+    if (n != 0) {
+        s->counts[counter] += n;
+        engine__count(s->engine, counter, n);
+    }
+}
+
 void status__count(struct sql_session *s, enum engine_counter counter)
 {
-    s->counts[counter]++;
-    engine__count(s->engine, counter);
+    status__add(s, counter, 1);
+}
+
+void sql_session_traffic(struct sql_session *session, uint64_t received, uint64_t sent)
+{
+    status__add(session, COUNT_BYTES_RECEIVED, received);
+    status__add(session, COUNT_BYTES_SENT, sent);
+}
+
+void status__count_run(struct sql_session *s, const struct plan *plan, const struct exec_ctx *ctx)
+{
+    if (s->shows_status) { /* MYSQL: looking changes nothing of what is looked at */
+        return;
+    }
+    if (plan->has_reads) {
+        status__add(s, COUNT_TMP_TABLES, plan->reads.temporaries);
+        status__add(s, COUNT_FULL_JOIN, plan->reads.full_joins);
+        status__add(s, COUNT_FULL_RANGE_JOIN, plan->reads.range_joins);
+        status__add(s, COUNT_RANGE, plan->reads.ranges);
+        status__add(s, COUNT_SCAN, plan->reads.scans);
+    }
+    if (ctx->sorts != 0) {
+        status__add(s, COUNT_SORT_MERGES, ctx->sort_merges);
+        status__add(s, COUNT_SORT_ROWS, ctx->sorted_rows);
+        status__add(s, COUNT_SORTS, ctx->sorts);
+    }
 }
 
 void status__count_class(struct sql_session *s, enum event_class class)
@@ -99,6 +131,7 @@ static db_err add_commands(const struct rows *r)
         {"Com_stmt_execute", COUNT_STMT_EXECUTE},
         {"Com_stmt_fetch", COUNT_STMT_FETCH},
         {"Com_stmt_prepare", COUNT_STMT_PREPARE},
+        {"Com_stmt_reprepare", COUNT_STMT_REPREPARE},
         {"Com_stmt_reset", COUNT_STMT_RESET},
         {"Com_stmt_send_long_data", COUNT_STMT_SEND_LONG_DATA},
     };
@@ -120,6 +153,35 @@ static db_err add_commands(const struct rows *r)
     return ERR_OK;
 }
 
+static db_err add_reading(const struct rows *r)
+{
+    static const struct com_counter list[] = {
+        {"Select_full_join", COUNT_FULL_JOIN}, {"Select_full_range_join", COUNT_FULL_RANGE_JOIN},
+        {"Select_range", COUNT_RANGE},         {"Select_scan", COUNT_SCAN},
+        {"Slow_queries", COUNT_SLOW_QUERIES},  {"Sort_merge_passes", COUNT_SORT_MERGES},
+        {"Sort_rows", COUNT_SORT_ROWS},        {"Sort_scan", COUNT_SORTS},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(list); i++) {
+        TRY(add_count(r, list[i].name, list[i].counter));
+    }
+    return ERR_OK;
+}
+
+/* Sessions that are in the midst of a command. */
+static uint64_t running(struct sql_engine *e)
+{
+    uint64_t n = 0;
+    fiber_mutex_lock(&e->sessions_mutex);
+    LIST_FOREACH (node, &e->sessions) {
+        struct sql_session *s = CONTAINER_OF(node, struct sql_session, node);
+        spin_lock(&s->info_lock);
+        n += s->command != NULL;
+        spin_unlock(&s->info_lock);
+    }
+    fiber_mutex_unlock(&e->sessions_mutex);
+    return n;
+}
+
 static db_err add_connection(const struct rows *r)
 {
     const char *cipher = r->s->opts.tls_cipher != NULL ? r->s->opts.tls_cipher : "";
@@ -135,15 +197,19 @@ db_err session__status_rows(void *session, bool global, struct infoschema_name_s
     struct rows r = {s, global, sink};
     uint64_t now = clock_wall_us();
     uint64_t questions = engine__counted(e, COUNT_QUESTIONS);
+    TRY(add_count(&r, "Bytes_received", COUNT_BYTES_RECEIVED));
+    TRY(add_count(&r, "Bytes_sent", COUNT_BYTES_SENT));
     TRY(s->shows_status ? add_commands(&r) : ERR_OK);
     TRY(add_number(&r, "Connections", engine__counted(e, COUNT_CONNECTIONS)));
+    TRY(add_count(&r, "Created_tmp_tables", COUNT_TMP_TABLES));
     TRY(add_number(&r, "Innodb_page_size", INNODB_PAGE_SIZE));
     TRY(add_number(&r, "Max_used_connections", atomic_load(&e->session_count_max)));
     TRY(add_number(&r, "Prepared_stmt_count", atomic_load(&e->prepared_count)));
     TRY(add_number(&r, "Queries", questions + engine__counted(e, COUNT_NO_QUESTIONS)));
     TRY(add_count(&r, "Questions", COUNT_QUESTIONS));
-    TRY(add_count(&r, "Slow_queries", COUNT_SLOW_QUERIES));
+    TRY(add_reading(&r));
     TRY(add_number(&r, "Threads_connected", atomic_load(&e->session_count)));
+    TRY(add_number(&r, "Threads_running", running(e)));
     TRY(add_number(&r, "Uptime", (now - e->start_us) / 1000000u));
     TRY(add_number(&r, "Uptime_since_flush_status",
                    (now - atomic_load(&e->flushed_us)) / 1000000u));

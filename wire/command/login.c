@@ -313,9 +313,18 @@ static db_err dispatch(struct client *cl, uint8_t code, struct slice body)
     }
 }
 
+/* What came and went since the last command, and the command itself. */
+static void count_traffic(struct client *cl)
+{
+    struct conn *c = cl->conn;
+    sql_session_traffic(cl->session, c->bytes_in, c->bytes_out);
+    c->bytes_in = c->bytes_out = 0;
+}
+
 static db_err command(struct conn *c, struct slice packet)
 {
     struct client *cl = c->user;
+    count_traffic(cl);
     if (packet.len == 0) {
         return unknown(cl);
     }
@@ -331,6 +340,9 @@ static void end(struct conn *c)
 {
     struct client *cl = c->user;
     if (cl != NULL) {
+        if (cl->session != NULL) {
+            count_traffic(cl);
+        }
         command__free_stmts(cl);
         packet_in_count(&c->in, NULL);
         sql_session_close(cl->session);

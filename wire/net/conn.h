@@ -82,6 +82,7 @@ struct conn {
     void *user; /* for the ops */
     struct fiber *fiber;
     struct waiter *waiter;
+    uint64_t bytes_in, bytes_out;   /* that nobody has counted for the session yet */
     uint64_t active_ns;             /* when the client was last heard of */
     uint32_t max_packet;            /* max_allowed_packet */
     uint32_t read_timeout_s;        /* net_read_timeout */

@@ -76,6 +76,7 @@ static db_err fill_from(struct conn *c, enum io_result r, size_t got, size_t roo
         return ERR_OK;
     }
     counter_add(&c->loop->counters.bytes_in, got);
+    c->bytes_in += got;
     *ret_drained = got < room && (c->tls == NULL || !tls_pending(c->tls));
     return ERR_OK;
 }
@@ -281,6 +282,7 @@ static db_err send_all(struct conn *c, struct slice data)
         }
         data = slice_from(data, sent);
         counter_add(&c->loop->counters.bytes_out, sent);
+        c->bytes_out += sent;
         if (r != IO_OK) {
             TRY(wait_sendable(c, r == IO_WANT_READ ? UV_READABLE : UV_WRITABLE));
         }
@@ -316,6 +318,7 @@ void conn__send_now(struct conn *c)
     size_t sent = 0;
     if (io_send(c, data.ptr, data.len, &sent) == IO_OK) {
         counter_add(&c->loop->counters.bytes_out, sent);
+        c->bytes_out += sent;
     }
     out_sent(c);
 }

@@ -195,6 +195,11 @@ void sql_session_log(struct sql_session *session, enum sql_logged what)
     (void)session, (void)what;
 }
 
+void sql_session_traffic(struct sql_session *session, uint64_t received, uint64_t sent)
+{
+    (void)session, (void)received, (void)sent;
+}
+
 void sql_session_count(struct sql_session *session, enum sql_counted what)
 {
     (void)session, (void)what;
