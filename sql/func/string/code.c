@@ -246,6 +246,32 @@ db_err string_from_base64(EVAL_ARGS)
 
 /* ---- QUOTE ---- */
 
+static db_err put_code(const struct charset *cs, uint32_t code, struct buf *b)
+{
+    uint8_t bytes[4];
+    return buf_append(b, bytes, charset_encode(cs, code, bytes));
+}
+
+/* By characters: a byte within one may look like a backslash. What is no character stays. */
+static db_err quote(const struct charset *cs, struct slice s, struct buf *b)
+{
+    const uint8_t *p = s.ptr;
+    const uint8_t *end = p + s.len;
+    TRY(put_code(cs, '\'', b));
+    while (p < end) {
+        uint32_t c;
+        unsigned n = charset_decode(cs, p, end, &c);
+        if (n != 0 && (c == '\'' || c == '\\' || c == 0 || c == 26)) {
+            TRY(put_code(cs, '\\', b));
+            TRY(put_code(cs, c == 0 ? '0' : c == 26 ? 'Z' : c, b));
+        } else {
+            TRY(buf_append(b, p, n == 0 ? 1 : n));
+        }
+        p += n == 0 ? 1 : n;
+    }
+    return put_code(cs, '\'', b);
+}
+
 db_err string_quote(EVAL_ARGS)
 {
     (void)call;
@@ -256,18 +282,8 @@ db_err string_quote(EVAL_ARGS)
             TRY(func__set_ascii(ctx, out, row, SLICE_LIT("NULL")));
             continue;
         }
-        struct slice s = vec_str(args[0], row);
         buf_reset(&b);
-        TRY(buf_append_u8(&b, '\''));
-        for (size_t i = 0; i < s.len; i++) {
-            uint8_t c = s.ptr[i];
-            bool escape = c == '\'' || c == '\\' || c == 0 || c == 26;
-            if (escape) {
-                TRY(buf_append_u8(&b, '\\'));
-            }
-            TRY(buf_append_u8(&b, c == 0 ? '0' : c == 26 ? 'Z' : c));
-        }
-        TRY(buf_append_u8(&b, '\''));
+        TRY(quote(collation_by_id(args[0]->type->collation)->cs, vec_str(args[0], row), &b));
         TRY(func__set_buf(ctx, out, row, &b));
     }
     return ERR_OK;
