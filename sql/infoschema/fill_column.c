@@ -248,11 +248,12 @@ static db_err table_columns_extensions(struct is_rows *r, const struct schema_de
 {
     (void)s;
     for (uint32_t i = 0; i < t->column_count; i++) {
-        if (!t->columns[i].hidden) {
+        const struct column_def *c = &t->columns[i];
+        if (!c->hidden && (t->kind == TABLE_VIRTUAL || is__on_column(r, t, c) != 0)) {
             is__str(r, "def");
             is__text(r, t->schema_name);
             is__text(r, t->name);
-            is__text(r, t->columns[i].name);
+            is__text(r, c->name);
             is__nulls(r, 2);
             TRY(is__end(r));
         }
