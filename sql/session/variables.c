@@ -280,12 +280,16 @@ db_err vars__check_scope(struct sql_session *s, enum sysvar_id id, enum ast_scop
                : ERR_OK;
 }
 
-/* Checks that need more than the type: names that must exist. */
-static db_err check_value(struct sql_session *s, enum sysvar_id id, const struct sysvar_value *v)
+/* Checks that need more than the type: names that must exist. Of an offset of a time zone what is
+ * kept is how it is usually written. */
+static db_err check_value(struct sql_session *s, enum sysvar_id id, struct sysvar_value *v)
 {
     const struct timezone *tz;
     switch ((int)id) {
-    case VAR_time_zone: return timezone_find(v->s, &s->diag, &tz);
+    case VAR_time_zone:
+        TRY(timezone_find(v->s, &s->diag, &tz));
+        v->s = slice_str(timezone_name(tz));
+        return ERR_OK;
     case VAR_character_set_client:
     case VAR_character_set_connection:
     case VAR_character_set_results:

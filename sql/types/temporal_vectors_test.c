@@ -260,7 +260,9 @@ static void test_zones(void **state UNUSED)
     const struct timezone *tz = NULL;
     struct diag diag;
     diag_reset(&diag);
-    static const char *const bad[] = {"", "Mars/Phobos", "+15:00", "-14:00", "+1", "5", "+05:60"};
+    static const char *const bad[] = {"",     "Mars/Phobos", "+15:00", "-14:00",
+                                      "+1",   "5",           "+05:60", "+:5",
+                                      "+05:", "+5::",        "+5:3x",  "+4294967296:0"};
     for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
         assert_int_equal(timezone_find(slice_str(bad[i]), &diag, &tz), ERR_SQL);
         assert_int_equal(diag.number, 1298);

@@ -49,24 +49,35 @@ static bool is_digit(uint8_t c)
     return (uint8_t)(c - '0') < 10;
 }
 
-/* [+-]h[h]:mm between -13:59 and +14:00. */
+/* Of any number of digits; what is too large for an offset stays so. */
+static const uint8_t *take_number(const uint8_t *p, const uint8_t *end, int32_t *ret)
+{
+    enum { TOO_LARGE = 10000 };
+    int32_t n = 0;
+    for (; p < end && is_digit(*p); p++) {
+        n = n < TOO_LARGE ? n * 10 + (*p - '0') : n;
+    }
+    *ret = n;
+    return p;
+}
+
+/* Between -13:59 and +14:00. MYSQL: any number of digits at both sides of the colon, also none
+ * before it, but four characters in all (`+5:5`, `+:30`). */
 static bool parse_offset(struct slice name, int32_t *ret)
 {
+    enum { LENGTH_MIN = 4 };
     const uint8_t *p = name.ptr;
     const uint8_t *end = p + name.len;
-    if (p >= end || (*p != '+' && *p != '-')) {
+    int32_t hours;
+    int32_t minutes;
+    if (name.len < LENGTH_MIN || (*p != '+' && *p != '-')) {
         return false;
     }
-    bool neg = *p++ == '-';
-    int32_t hours = 0;
-    int digits = 0;
-    for (; p < end && is_digit(*p) && digits < 2; p++, digits++) {
-        hours = hours * 10 + (*p - '0');
-    }
-    if (digits == 0 || end - p != 3 || p[0] != ':' || !is_digit(p[1]) || !is_digit(p[2])) {
+    bool neg = *p == '-';
+    p = take_number(p + 1, end, &hours);
+    if (end - p < 2 || *p != ':' || take_number(p + 1, end, &minutes) != end) {
         return false;
     }
-    int32_t minutes = (p[1] - '0') * 10 + (p[2] - '0');
     int32_t offset = hours * 60 + minutes;
     if (minutes > 59 || offset > (neg ? 13 * 60 + 59 : 14 * 60)) {
         return false;
