@@ -114,6 +114,9 @@ MUST_USE db_err bind_type(struct arena *arena, const struct ast_type *type,
                           uint16_t default_collation, uint64_t sql_mode, struct slice column_name,
                           struct diag *diag, struct sql_type *ret_type);
 
+/* The type of a parameter that is to be a number of this kind. */
+struct sql_type bind_number_type(enum func_number kind);
+
 /* The value of a literal that was lifted out of a statement, as a parameter of the plan. Text is in
  * the arena. */
 MUST_USE db_err bind_literal(struct arena *arena, const struct bind_opts *opts,

@@ -109,7 +109,8 @@ db_err bind__comparison(struct binder *b, enum ast_op op, struct bexpr *x, struc
     }
     if (x->kind != BEXPR_ROW) {
         struct bexpr *both[] = {x, y};
-        TRY(bind__note_compared(b, both, ARRAY_COUNT(both), false));
+        /* MYSQL: ANY and ALL say nothing of a parameter */
+        TRY(b->func.apart ? ERR_OK : bind__note_compared(b, both, ARRAY_COUNT(both), false));
         return bind__op2(b, op_name(op), x, y, ret);
     }
     if (op == AST_OP_EQ || op == AST_OP_NE || op == AST_OP_NULL_SAFE_EQ) {
@@ -514,7 +515,7 @@ db_err bind__in(struct binder *b, struct scope *scope, const struct ast_in *in, 
     struct bexpr *x;
     TRY(bind__expr(b, scope, in->arg, &x));
     if (in->query != NULL) {
-        return bind__in_subquery(b, scope, x, in->query, in->negated, ret);
+        return bind__in_subquery(b, scope, x, in->query, false, in->negated, ret);
     }
     uint32_t n = in->list.count;
     struct bexpr **args = BIND_ARRAY(b, struct bexpr *, n + 1);

@@ -261,6 +261,7 @@ static db_err bind_case(struct binder *b, struct scope *scope, const struct ast_
     }
     struct sql_type type;
     uint8_t coercibility;
+    TRY(bind__note_branches(b, results, 0, 1, n + 1));
     TRY(bind__agree(b, "case", results, 0, 1, c->otherwise != NULL ? n + 1 : n, &type,
                     &coercibility));
     if (c->otherwise == NULL) {

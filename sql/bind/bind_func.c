@@ -47,6 +47,8 @@ static db_err bind_if(struct binder *b, struct bexpr **args, struct bexpr **ret)
     struct sql_type t;
     uint8_t coercibility;
     TRY(bind__json_condition(b, &args[0]));
+    TRY(bind__note_number(b, args[0], NUM_INT));
+    TRY(bind__note_branches(b, args, 1, 1, 2));
     TRY(bind__agree(b, "if", args, 1, 1, 2, &t, &coercibility));
     struct bexpr *e = bind__new(b, BEXPR_CASE, &t, 0);
     if (e == NULL) {
@@ -69,7 +71,13 @@ db_err bind__coalesce(struct binder *b, const char *name, struct bexpr **args, u
     for (uint32_t i = 0; i < n; i++) {
         not_null = not_null || (args[i]->type.flags & TYPE_F_NOT_NULL) != 0;
     }
+    TRY(bind__note_branches(b, args, 0, 1, n));
     TRY(bind__agree(b, name, args, 0, 1, n, &t, &coercibility));
+    for (uint32_t i = 0; i < n && t.id == TYPE_DECIMAL; i++) {
+        if (args[i]->placeholder) { /* its value has the decimals that were given */
+            TRY(bind__cast(b, args[i], &t, false, &args[i]));
+        }
+    }
     t.flags = (uint8_t)((t.flags & ~TYPE_F_NOT_NULL) | (not_null ? TYPE_F_NOT_NULL : 0));
     struct bexpr *e = bind__new(b, BEXPR_COALESCE, &t, 0);
     if (e == NULL) {
@@ -775,6 +783,7 @@ db_err bind__cast_expr(struct binder *b, struct scope *scope, const struct ast_c
     }
     TRY(bind__cast_target(b, c->type, &e->type, cast_name(c), &t));
     t.flags = (uint8_t)((t.flags & ~TYPE_F_ZEROFILL) | TYPE_F_EXPR);
+    TRY(type_is_integer(&t) ? bind__note_number(b, e, NUM_INT) : ERR_OK);
     TRY(bind__cast_asked(b, e, &t, BIND_ASKED_BY_CAST, ret));
     /* MYSQL: what CAST can refuse may be NULL, and so may strings in strict mode. */
     bool string = type_is_string(&t) && (b->opts->sql_mode & SQL_MODE_STRICT) == 0;

@@ -370,13 +370,24 @@ db_err bind__too_deep(struct binder *b);
 db_err bind__literal(struct binder *b, const struct ast_literal *l, struct bexpr **ret);
 db_err bind__param(struct binder *b, const struct ast_param *p, struct bexpr **ret);
 
+/* bind_param.c: what PREPARE learns of parameters; at other times these do nothing */
+/* Values that are compared: parameters are of a number's kind when one of the others is a number:
+ * the first, or the widest. */
+MUST_USE db_err bind__note_compared(struct binder *b, struct bexpr *const *args, uint32_t count,
+                                    bool widest);
+/* A parameter that is used as a number of this kind; nothing happens to another expression. */
+MUST_USE db_err bind__note_number(struct binder *b, struct bexpr *e, enum func_number kind);
+/* Values one of which is the result: parameters are of the widest kind of the others, if all of
+ * those are numbers. */
+MUST_USE db_err bind__note_branches(struct binder *b, struct bexpr **args, uint32_t first,
+                                    uint32_t step, uint32_t count);
+/* Arguments of a function. */
+MUST_USE db_err bind__note_operands(struct binder *b, const struct func_def *def,
+                                    struct bexpr **args, uint32_t count);
+
 /* bind_compare.c */
 db_err bind__comparison(struct binder *b, enum ast_op op, struct bexpr *x, struct bexpr *y,
                         struct bexpr **ret);
-/* At PREPARE: parameters among values that are compared are of a number's kind when one of the
- * others is a number: the first, or the widest. */
-MUST_USE db_err bind__note_compared(struct binder *b, struct bexpr *const *args, uint32_t count,
-                                    bool widest);
 /* One of several comparisons of an IN list, BETWEEN or CASE. */
 db_err bind__comparison_among(struct binder *b, enum ast_op op, struct bexpr *x, struct bexpr *y,
                               struct bexpr **ret);
@@ -455,7 +466,8 @@ db_err bind__scalar_subquery(struct binder *b, struct scope *scope, const struct
 db_err bind__exists(struct binder *b, struct scope *scope, const struct ast_subquery *s,
                     struct bexpr **ret);
 db_err bind__in_subquery(struct binder *b, struct scope *scope, struct bexpr *left,
-                         const struct ast_query *q, bool negated, struct bexpr **ret);
+                         const struct ast_query *q, bool quantified, bool negated,
+                         struct bexpr **ret);
 db_err bind__quantified(struct binder *b, struct scope *scope, const struct ast_quantified *q,
                         struct bexpr **ret);
 

@@ -257,7 +257,8 @@ static db_err left_side(struct binder *b, struct bexpr *left, uint32_t visible, 
 }
 
 db_err bind__in_subquery(struct binder *b, struct scope *scope, struct bexpr *left,
-                         const struct ast_query *q, bool negated, struct bexpr **ret)
+                         const struct ast_query *q, bool quantified, bool negated,
+                         struct bexpr **ret)
 {
     struct bsubquery *sub;
     uint32_t visible;
@@ -265,6 +266,13 @@ db_err bind__in_subquery(struct binder *b, struct scope *scope, struct bexpr *le
     uint32_t n;
     TRY(new_subquery(b, scope, q, ROWS_AS_SET, &sub, &visible));
     TRY(left_side(b, left, visible, &args, &n));
+    for (uint32_t i = 0; i < n && !quantified; i++) {
+        struct bexpr *both[] = {args[i], bind__column_expr(b, &sub->root->columns[i])};
+        if (both[1] == NULL) {
+            return ERR_NOMEM;
+        }
+        TRY(bind__note_compared(b, both, ARRAY_COUNT(both), false));
+    }
     TRY(match_columns(b, scope, sub, args, n, "="));
     struct sql_type t = truth(false);
     struct bexpr *e = subquery_node(b, BEXPR_SUBQUERY_IN, &t, sub, 0);
@@ -286,10 +294,10 @@ db_err bind__quantified(struct binder *b, struct scope *scope, const struct ast_
     struct bexpr *left;
     TRY(bind__expr(b, scope, q->arg, &left));
     if (!q->all && q->op == AST_OP_EQ) {
-        return bind__in_subquery(b, scope, left, q->query, false, ret);
+        return bind__in_subquery(b, scope, left, q->query, true, false, ret);
     }
     if (q->all && q->op == AST_OP_NE) {
-        return bind__in_subquery(b, scope, left, q->query, true, ret);
+        return bind__in_subquery(b, scope, left, q->query, true, true, ret);
     }
     struct bsubquery *sub;
     uint32_t visible;

@@ -287,7 +287,8 @@ struct bound_target { /* a table that DML changes */
     uint32_t pair_count;
 };
 
-enum { PARAM_NUMBER_COMPARED = 8 }; /* struct bound_stmt.param_numbers */
+/* struct bound_stmt.param_numbers */
+enum { PARAM_NUMBER_COMPARED = 8, PARAM_NUMBER_QUOTIENT = 16, PARAM_NUMBER_ASKED = 32 };
 
 struct bound_stmt {
     enum bound_kind kind;
@@ -311,9 +312,10 @@ struct bound_stmt {
     bool uses_variables;            /* @name or @@name stands in it */
     const struct early_cast *early; /* the last first */
     uint32_t early_count;
-    /* At PREPARE, by index: the kind of number (1 + enum func_number) that arithmetic makes of a
-     * parameter, with PARAM_NUMBER_COMPARED that of the number that it is compared with, 0: none;
-     * NULL: of all */
+    /* At PREPARE, by index: the kind of number (1 + enum func_number) that its place makes of a
+     * parameter, with PARAM_NUMBER_COMPARED that of the number that it is compared with, with
+     * PARAM_NUMBER_QUOTIENT an integer in a quotient, with PARAM_NUMBER_ASKED not of arithmetic, 0:
+     * none; NULL: of all */
     uint8_t *param_numbers;
     bool session_bound; /* types came from variables of the session: not for the plan cache */
     /* DML */

@@ -545,64 +545,6 @@ static db_err note_early_casts(struct binder *b, const struct func_def *def,
     return ERR_OK;
 }
 
-/* The kind of number of a parameter, which PREPARE keeps. */
-static db_err note_number(struct binder *b, const struct bexpr *param, unsigned number)
-{
-    enum { PARAMS_MAX = 65536 };
-    if (param->u.param >= PARAMS_MAX) {
-        return ERR_OK;
-    }
-    if (b->stmt->param_numbers == NULL) {
-        b->stmt->param_numbers = BIND_ARRAY(b, uint8_t, PARAMS_MAX);
-        if (b->stmt->param_numbers == NULL) {
-            return ERR_NOMEM;
-        }
-    }
-    uint8_t *known = &b->stmt->param_numbers[param->u.param];
-    *known = *known == 0 ? (uint8_t)number : *known;
-    return ERR_OK;
-}
-
-db_err bind__note_compared(struct binder *b, struct bexpr *const *args, uint32_t count, bool widest)
-{
-    unsigned number = 0;
-    for (uint32_t i = 0; i < count && b->opts->prepare; i++) {
-        const struct sql_type *t = &args[i]->type;
-        if (!args[i]->placeholder && (type_is_numeric(t) || t->id == TYPE_YEAR)) {
-            unsigned n = PARAM_NUMBER_COMPARED + 1u + func_number_of(t);
-            number = number == 0 || (widest && n > number) ? n : number;
-        }
-    }
-    for (uint32_t i = 0; i < count && number != 0; i++) {
-        if (args[i]->kind == BEXPR_PARAM && args[i]->placeholder) {
-            TRY(note_number(b, args[i], number));
-        }
-    }
-    return ERR_OK;
-}
-
-/* MYSQL: a parameter in arithmetic is of the other operand's kind from PREPARE on; of two
- * parameters nothing is known but that they are numbers. */
-static db_err note_param_numbers(struct binder *b, const struct func_def *def,
-                                 const struct func_arg *fa, struct bexpr *const *args,
-                                 uint32_t count)
-{
-    static const char *const ops[] = {"op_add", "op_sub", "op_mul", "op_div", "op_mod", "mod"};
-    bool arithmetic = false;
-    for (size_t i = 0; i < ARRAY_COUNT(ops) && b->opts->prepare; i++) {
-        arithmetic = arithmetic || strcmp(def->name, ops[i]) == 0;
-    }
-    for (uint32_t i = 0; i < count && arithmetic; i++) {
-        if (!fa[i].is_placeholder || args[i]->kind != BEXPR_PARAM) {
-            continue;
-        }
-        enum func_number n =
-            fa[1 - i].is_placeholder ? NUM_DOUBLE : func_number_of(&fa[1 - i].type);
-        TRY(note_number(b, args[i], n + 1u));
-    }
-    return ERR_OK;
-}
-
 static void name_compared(struct binder *b, struct bexpr *cast, struct slice column)
 {
     if (cast->kind == BEXPR_CAST && (cast->type.wire & TYPE_W_COMPARED) != 0 &&
@@ -632,8 +574,8 @@ db_err bind__call(struct binder *b, const struct func_def *def, struct bexpr **a
     call->variant = def->variant;
     call->coercibility = 5;
     TRY(bind__take_vectors(b, def, args, count));
+    TRY(bind__note_operands(b, def, args, count));
     TRY(call_arguments(b, call, fa, e));
-    TRY(note_param_numbers(b, def, fa, args, count));
     TRY(def->bind(&b->func, call, fa));
     if (b->func.refused) {
         b->func.refused = false;
@@ -645,6 +587,9 @@ db_err bind__call(struct binder *b, const struct func_def *def, struct bexpr **a
         TRY(fa[i].asks_moment ? bind__moment_choice(b, &args[i]) : ERR_OK);
         if (fa[i].want_cast) {
             bool compared = (def->flags & FUNC_COMPARISON) != 0;
+            if (type_is_integer(&fa[i].want) && !compared) {
+                TRY(bind__note_number(b, args[i], NUM_INT));
+            }
             if (compared && count == 2) {
                 bind__late_date(b, &fa[1 - i], &fa[i], args[i]);
             }
@@ -710,6 +655,7 @@ db_err bind__logic(struct binder *b, enum bexpr_kind kind, struct bexpr **args, 
     }
     uint32_t total = 0;
     for (uint32_t i = 0; i < count; i++) {
+        TRY(bind__note_number(b, args[i], NUM_INT));
         total += args[i]->kind == kind ? args[i]->arg_count : 1;
     }
     struct bexpr *e = bind__new(b, kind, &t, total);

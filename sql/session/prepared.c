@@ -436,6 +436,15 @@ static db_err execute(struct sql_stmt *p, struct statement *st)
     return err;
 }
 
+/* A parameter whose place asks for a number. */
+static db_err number_of(struct sql_stmt *p, uint32_t i, struct value *v, struct sql_type *t)
+{
+    if (p->numbers == NULL || p->numbers[i] == 0) {
+        return ERR_OK;
+    }
+    return param__number(p->session, &p->numbers[i], p->ast->kind != AST_STMT_SELECT, v, t);
+}
+
 static db_err bind_params(struct sql_stmt *p, const struct sql_param *params, uint32_t count,
                           struct statement *st)
 {
@@ -447,6 +456,7 @@ static db_err bind_params(struct sql_stmt *p, const struct sql_param *params, ui
     }
     for (uint32_t i = 0; i < count; i++) {
         TRY(param_value(s, &params[i], &values[i], &types[i]));
+        TRY(number_of(p, i, &values[i], &types[i]));
     }
     st->values = values;
     st->types = types;
@@ -739,92 +749,6 @@ static db_err unknown(struct sql_session *s, struct slice name, const char *what
     return my_error(&s->diag, ER_UNKNOWN_STMT_HANDLER, arena_strdup(&s->stmt_arena, name), what);
 }
 
-enum fit { FIT_WHOLE, FIT_PART, FIT_OUT_OF_RANGE };
-
-static void note_said(void *arg, enum cast_level level, uint16_t number, const char *text)
-{
-    enum fit *fit = arg;
-    enum fit now = number == ER_WARN_DATA_OUT_OF_RANGE ? FIT_OUT_OF_RANGE : FIT_PART;
-    (void)level;
-    (void)text;
-    *fit = now > *fit ? now : *fit;
-}
-
-/* How much of the text such a number holds, by what the cast says of it. */
-static enum fit cast_fit(const struct cast_ctx *cast, const struct sql_type *from,
-                         const struct value *v, const struct sql_type *to)
-{
-    struct cast_ctx quiet = *cast;
-    struct diag scratch;
-    struct value ignored;
-    enum fit fit = FIT_WHOLE;
-    diag_reset(&scratch);
-    quiet.diag = &scratch;
-    quiet.warn = note_said;
-    quiet.warn_arg = &fit;
-    return value_cast(&quiet, from, v, to, &ignored) == ERR_OK ? fit : FIT_OUT_OF_RANGE;
-}
-
-static struct sql_type number_type(enum func_number kind)
-{
-    return kind == NUM_INT       ? type_int(TYPE_BIGINT, false)
-           : kind == NUM_DECIMAL ? type_decimal(DECIMAL_PRECISION_MAX, DECIMAL_SCALE_MAX, false)
-                                 : type_double();
-}
-
-/* MYSQL: text that is a number, but is not written as an integer from 0 on, makes a DECIMAL of a
- * parameter that was to be an integer. */
-static bool is_wide_text(const struct cast_ctx *cast, const struct sql_type *t,
-                         const struct value *v)
-{
-    struct sql_type whole = number_type(NUM_INT);
-    struct sql_type decimal = number_type(NUM_DECIMAL);
-    size_t at = 0;
-    while (at < v->str.len && v->str.ptr[at] == ' ') {
-        at++;
-    }
-    bool negative = at < v->str.len && v->str.ptr[at] == '-';
-    return (negative || cast_fit(cast, t, v, &whole) != FIT_WHOLE) &&
-           cast_fit(cast, t, v, &decimal) == FIT_WHOLE;
-}
-
-/* MYSQL: a parameter of arithmetic takes text for the kind of number that it has, and keeps the
- * widest kind that it was given; so does one beside a number in a comparison. changes: the
- * statement is no query. */
-static db_err as_number(struct sql_session *s, uint8_t *io_number, bool changes, struct value *v,
-                        struct sql_type *t)
-{
-    enum func_number given = func_number_of(t);
-    unsigned compared = *io_number > PARAM_NUMBER_COMPARED ? PARAM_NUMBER_COMPARED : 0;
-    enum func_number kind = (enum func_number)(*io_number - compared - 1);
-    struct cast_ctx cast;
-    if (v->is_null || type_is_temporal(t) || t->id == TYPE_JSON) {
-        return ERR_OK;
-    }
-    query__cast_ctx(s, &cast, false);
-    cast.arena = &s->stmt_arena;
-    if (!type_is_string(t)) {
-        *io_number = (uint8_t)((given > kind ? given : kind) + compared + 1);
-        if (given >= kind || compared != 0) {
-            return ERR_OK;
-        }
-    } else if (kind == NUM_INT && is_wide_text(&cast, t, v)) {
-        kind = NUM_DECIMAL;
-        *io_number = (uint8_t)(kind + compared + 1);
-    }
-    struct sql_type to = number_type(kind);
-    struct sql_type decimal = number_type(NUM_DECIMAL);
-    /* what a change refuses is so where it is evaluated; what is too large compares as it is */
-    if (compared != 0 && ((changes && cast_fit(&cast, t, v, &to) != FIT_WHOLE) ||
-                          cast_fit(&cast, t, v, &decimal) == FIT_OUT_OF_RANGE)) {
-        return ERR_OK;
-    }
-    TRY(value_cast(&cast, t, v, &to, v));
-    *t = to;
-    t->flags |= TYPE_F_NOT_NULL | TYPE_F_EXPR;
-    return ERR_OK;
-}
-
 static db_err execute_named(struct statement *st, const struct ast_execute *a)
 {
     struct sql_session *s = st->session;
@@ -849,11 +773,7 @@ static db_err execute_named(struct statement *st, const struct ast_execute *a)
             vars__bind_user(s, a->variables.items[i]->name, &types[i]);
             types[i].flags |= TYPE_F_NOT_NULL | TYPE_F_EXPR;
         }
-        uint8_t *number = n->stmt->numbers == NULL ? NULL : &n->stmt->numbers[i];
-        if (number != NULL && *number != 0) {
-            bool changes = n->stmt->ast->kind != AST_STMT_SELECT;
-            TRY(as_number(s, number, changes, &values[i], &types[i]));
-        }
+        TRY(number_of(n->stmt, i, &values[i], &types[i]));
     }
     st->values = values;
     st->types = types;

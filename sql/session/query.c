@@ -753,7 +753,7 @@ db_err query__run(struct statement *st, const struct ast_stmt *ast)
 db_err query__run_text(struct statement *st, struct slice sql)
 {
     struct sql_session *s = st->session;
-    struct parse_options opts = {0};
+    struct parse_options opts = {.flags = st->param_count != 0 ? PARSE_PREPARE : 0};
     struct ast_stmt *ast;
     size_t consumed;
     TRY(parser_parse(&s->stmt_arena, sql, &opts, &s->diag, &ast, &consumed));

@@ -640,6 +640,13 @@ db_err guard__plan(struct sql_session *s, const struct plan *plan);
 /* load_stmt.c */
 db_err load__run(struct statement *st, const struct ast_load_data *l);
 
+/* param_number.c */
+/* A parameter's value as the kind of number of its place, which changes with what it is given.
+ * changes: the statement is no query. Text of the value is not kept; the result is in the
+ * statement's memory. Does not park. */
+MUST_USE db_err param__number(struct sql_session *s, uint8_t *io_number, bool changes,
+                              struct value *v, struct sql_type *t);
+
 /* prepared.c */
 db_err prepared__sql(struct statement *st, const struct ast_stmt *ast);
 void prepared__drop_all(struct sql_session *s);

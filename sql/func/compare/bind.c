@@ -418,6 +418,10 @@ db_err compare_bind_extreme(BIND_ARGS)
         t = type_char(TYPE_VARCHAR, UINT32_MAX / 4, COLL_UTF8MB4_BIN);
         coercibility = 2;
     }
+    for (uint32_t i = 0; i < call->arg_count && t.id == TYPE_DECIMAL; i++) {
+        args[i].want_cast |= args[i].is_placeholder; /* its value has the decimals of its own */
+        args[i].want = args[i].is_placeholder ? t : args[i].want;
+    }
     func__result(call, args, t);
     call->coercibility = coercibility;
     call->collation = t.collation;

@@ -423,12 +423,13 @@ db_err string_bind_name(BIND_ARGS)
         id = args[0].type.collation;
     } else if (args[0].type.id == TYPE_JSON) {
         id = COLL_UTF8MB4_BIN;
+    } else if (args[0].type.id == TYPE_NULL && args[0].is_placeholder) {
+        id = ctx->connection_collation; /* MYSQL: text, until it is something else */
     } else if (args[0].type.id != TYPE_NULL && args[0].type.id != TYPE_BIT &&
                (type_is_numeric(&args[0].type) || type_is_temporal(&args[0].type))) {
         id = COLL_BINARY;
     }
     call->data = collation_by_id(id);
-    (void)ctx;
     func__result_null(call, func__text(NAME_CHARS, COLL_UTF8MB3_GENERAL_CI));
     call->collation = COLL_UTF8MB3_GENERAL_CI;
     call->coercibility = 4;
