@@ -137,6 +137,8 @@ const struct acl_user *acl_find(const struct acl *acl, struct slice user, struct
 const struct acl_user *acl_match(const struct acl *acl, struct slice user, struct slice host);
 /* Does the host pattern of an account (%, _, 192.0.2.0/255.255.255.0, 192.0.2.0/24) fit? */
 bool acl_host_fits(const char *pattern, struct slice host);
+/* Of accounts whose host fits: the more specific host has the greater number, below 4,096. */
+unsigned acl_host_rank(const struct acl_user *u, struct slice host);
 /* More specific patterns have a greater number. */
 unsigned acl_specificity(struct slice pattern);
 /* Does a database pattern (%, _, \) fit the name? */

@@ -118,7 +118,7 @@ unsigned acl_specificity(struct slice pattern)
     return LITERAL;
 }
 
-static unsigned host_rank(const struct acl_user *u, struct slice host)
+unsigned acl_host_rank(const struct acl_user *u, struct slice host)
 {
     enum { EXACT = 3000, LITERAL = 2000 };
     if (slice_eq_nocase(u->host, host)) {
@@ -139,7 +139,7 @@ const struct acl_user *acl_match(const struct acl *acl, struct slice user, struc
         if ((!anonymous && !slice_eq(u->user, user)) || !acl_host_fits(u->account.host, host)) {
             continue;
         }
-        unsigned rank = host_rank(u, host) * 2 + (anonymous ? 0 : 1) + 1;
+        unsigned rank = acl_host_rank(u, host) * 2 + (anonymous ? 0 : 1) + 1;
         if (rank > best_rank) {
             best = u;
             best_rank = rank;

@@ -69,6 +69,45 @@ bool priv_may_set_role(const struct priv_session *p, const struct acl_name *role
     return self != NULL && acl_role_of(self, role) != NULL;
 }
 
+static bool goes_beside(const struct acl_user *u, const struct acl_user *self, struct slice host)
+{
+    bool named = slice_eq(u->user, self->user);
+    return (named || (u->user.len == 0 && u->db_count != 0)) &&
+           (u == self || acl_host_fits(u->account.host, host));
+}
+
+static db_err add_beside(struct priv_session *p)
+{
+    const struct acl_user *self = priv_self(p);
+    struct priv_subject *s = &p->subject;
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < p->acl->count; i++) {
+        n += goes_beside(p->acl->users[i], self, p->client_host);
+    }
+    if (LIKELY(n == 1)) {
+        return ERR_OK;
+    }
+    s->beside = ARENA_ARRAY(&p->arena, struct priv_beside, n);
+    if (s->beside == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < p->acl->count; i++) {
+        const struct acl_user *u = p->acl->users[i];
+        uint32_t at = s->beside_count;
+        if (!goes_beside(u, self, p->client_host)) {
+            continue;
+        }
+        struct priv_beside b = {u, acl_host_rank(u, p->client_host),
+                                !slice_eq(u->user, self->user)};
+        for (; at > 0 && s->beside[at - 1].host_rank < b.host_rank; at--) {
+            s->beside[at] = s->beside[at - 1];
+        }
+        s->beside[at] = b;
+        s->beside_count++;
+    }
+    return ERR_OK;
+}
+
 /* Members anew from the generation. A role that is no longer granted stays in CURRENT_ROLE() and
  * gives nothing. */
 static db_err add_up_members(struct priv_session *p)
@@ -96,7 +135,7 @@ static db_err add_up_members(struct priv_session *p)
         s.global |= s.members[i]->global;
     }
     p->subject = s;
-    return ERR_OK;
+    return p->role_count == 0 && s.members[0] != NULL ? add_beside(p) : ERR_OK;
 }
 
 static db_err copy_names(struct arena *a, const struct acl_name *from, uint32_t count,
@@ -256,6 +295,28 @@ static priv_t schema_of_member(const struct acl_user *u, struct slice schema, db
     return best == NULL ? 0 : best->privs;
 }
 
+/* MYSQL: the host decides, then the pattern, then that the account has a name; that one alone
+ * counts. */
+static priv_t schema_beside(const struct priv_subject *s, struct slice schema, db_match fits)
+{
+    enum { HOST = 4096, PATTERN = 2 };
+    priv_t privs = 0;
+    unsigned best = 0;
+    for (uint32_t i = 0; i < s->beside_count; i++) {
+        const struct priv_beside *b = &s->beside[i];
+        for (uint32_t k = 0; k < b->user->db_count; k++) {
+            const struct acl_db *d = &b->user->dbs[k];
+            unsigned rank = b->host_rank * HOST + acl_specificity(d->pattern) * PATTERN +
+                            (b->anonymous ? 1 : 2);
+            if (rank > best && fits(d->pattern, schema)) {
+                best = rank;
+                privs = d->privs;
+            }
+        }
+    }
+    return privs;
+}
+
 static priv_t restricted_of_member(const struct acl_user *u, struct slice schema, bool is_pattern)
 {
     priv_t all = 0;
@@ -290,6 +351,9 @@ static priv_t on_schema(const struct priv_subject *s, struct slice schema, bool 
 {
     db_match fits = is_pattern ? acl_db_covers : acl_db_fits;
     priv_t all = global_on_schema(s, schema, is_pattern);
+    if (UNLIKELY(s->beside_count != 0)) {
+        return all | schema_beside(s, schema, fits);
+    }
     for (uint32_t i = 0; i < s->count; i++) {
         all |= s->members[i] == NULL ? 0 : schema_of_member(s->members[i], schema, fits);
     }
@@ -306,14 +370,39 @@ priv_t priv_on_pattern(const struct priv_subject *s, struct slice pattern)
     return on_schema(s, pattern, true);
 }
 
+static const struct acl_table *table_of(const struct priv_subject *s, uint32_t member,
+                                        struct slice schema, struct slice table)
+{
+    const struct acl_table *found = NULL;
+    for (uint32_t i = 0; i < s->beside_count && found == NULL; i++) {
+        found = s->beside[i].anonymous ? NULL : acl_table_of(s->beside[i].user, schema, table);
+    }
+    return s->beside_count != 0         ? found
+           : s->members[member] == NULL ? NULL
+                                        : acl_table_of(s->members[member], schema, table);
+}
+
+static const struct acl_routine *routine_of(const struct priv_subject *s, uint32_t member,
+                                            enum acl_routine_kind kind, struct slice schema,
+                                            struct slice name)
+{
+    const struct acl_routine *found = NULL;
+    for (uint32_t i = 0; i < s->beside_count && found == NULL; i++) {
+        found =
+            s->beside[i].anonymous ? NULL : acl_routine_of(s->beside[i].user, kind, schema, name);
+    }
+    return s->beside_count != 0         ? found
+           : s->members[member] == NULL ? NULL
+                                        : acl_routine_of(s->members[member], kind, schema, name);
+}
+
 priv_t priv_on_table(const struct priv_subject *s, struct slice schema, struct slice table,
                      priv_t *ret_columns)
 {
     priv_t all = priv_on_schema(s, schema);
     priv_t columns = 0;
     for (uint32_t i = 0; i < s->count; i++) {
-        const struct acl_table *t =
-            s->members[i] == NULL ? NULL : acl_table_of(s->members[i], schema, table);
+        const struct acl_table *t = table_of(s, i, schema, table);
         if (t != NULL) {
             all |= t->privs;
             columns |= acl_table_columns(t);
@@ -330,8 +419,7 @@ priv_t priv_on_column(const struct priv_subject *s, struct slice schema, struct 
 {
     priv_t all = 0;
     for (uint32_t i = 0; i < s->count; i++) {
-        const struct acl_table *t =
-            s->members[i] == NULL ? NULL : acl_table_of(s->members[i], schema, table);
+        const struct acl_table *t = table_of(s, i, schema, table);
         for (uint32_t k = 0; t != NULL && k < t->column_count; k++) {
             all |= slice_eq_nocase(t->columns[k].name, column) ? t->columns[k].privs : 0;
         }
@@ -344,8 +432,7 @@ priv_t priv_on_routine(const struct priv_subject *s, enum acl_routine_kind kind,
 {
     priv_t all = priv_on_schema(s, schema);
     for (uint32_t i = 0; i < s->count; i++) {
-        const struct acl_routine *r =
-            s->members[i] == NULL ? NULL : acl_routine_of(s->members[i], kind, schema, name);
+        const struct acl_routine *r = routine_of(s, i, kind, schema, name);
         all |= r == NULL ? 0 : r->privs;
     }
     return all;
@@ -394,6 +481,11 @@ bool priv_uses_schema(const struct priv_subject *s, struct slice schema)
     }
     for (uint32_t i = 0; i < s->count; i++) {
         if (s->members[i] != NULL && schema_has_objects(s->members[i], schema)) {
+            return true;
+        }
+    }
+    for (uint32_t i = 0; i < s->beside_count; i++) {
+        if (!s->beside[i].anonymous && schema_has_objects(s->beside[i].user, schema)) {
             return true;
         }
     }

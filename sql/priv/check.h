@@ -12,11 +12,22 @@
 
 #include "sql/priv/acl.h"
 
+/* MYSQL: while no role is active, what is granted on databases, tables and routines goes by the
+ * user's name and the client's host: also that of other accounts of the name whose host fits, and
+ * on databases of the anonymous ones. */
+struct priv_beside {
+    const struct acl_user *user;
+    unsigned host_rank;
+    bool anonymous; /* and the account is not */
+};
+
 /* In whose name something is done: an account with active roles. */
 struct priv_subject {
     const struct acl_user **members; /* the account, then its active roles and theirs; NULL gone */
     uint32_t count;
-    priv_t global; /* of all members */
+    struct priv_beside *beside; /* the account among them, the most specific host first */
+    uint32_t beside_count;      /* 0: there are no others */
+    priv_t global;              /* of all members */
     priv_dyn_t dynamic;
     bool restricted; /* there are partial revokes */
 };
