@@ -243,6 +243,10 @@ static db_err flush(struct sql_session *s, const struct ast_flush *f)
 static db_err table_admin(struct sql_session *s, const struct ast_table_admin *t)
 {
     bool reads = t->op == AST_ADMIN_CHECK || t->op == AST_ADMIN_CHECKSUM;
+    /* MYSQL: with this privilege no other is needed. */
+    if (t->op == AST_ADMIN_OPTIMIZE && t->no_binlog) {
+        return NEED(0, DYN_BIT(OPTIMIZE_LOCAL_TABLE), "OPTIMIZE_LOCAL_TABLE");
+    }
     return each_table(s, &t->tables, PRIV_SELECT | (reads ? 0u : PRIV_INSERT));
 }
 
@@ -450,6 +454,16 @@ db_err access__reset_persist(struct sql_session *s, bool dynamic)
                    : need_persist_only(s);
 }
 
+/* MYSQL: what ends other connections needs the right to do that, too. */
+static db_err need_offline(struct sql_session *s)
+{
+    priv_dyn_t both = DYN_BIT(SYSTEM_VARIABLES_ADMIN) | DYN_BIT(CONNECTION_ADMIN);
+    TRY(NEED(PRIV_SUPER, DYN_BIT(SYSTEM_VARIABLES_ADMIN), "SUPER or SYSTEM_VARIABLES_ADMIN"));
+    return s->priv.accounts == NULL || (s->priv.subject.dynamic & both) == both
+               ? ERR_OK
+               : NEED(PRIV_SUPER, 0, "SYSTEM_VARIABLES_ADMIN plus CONNECTION_ADMIN or SUPER");
+}
+
 db_err access__variable(struct sql_session *s, enum sysvar_id id, enum ast_scope scope)
 {
     const struct sysvar_def *d = &sysvar_defs[id];
@@ -463,8 +477,9 @@ db_err access__variable(struct sql_session *s, enum sysvar_id id, enum ast_scope
     switch (scope) {
     case AST_SCOPE_GLOBAL:
     case AST_SCOPE_PERSIST:
-        return (d->scope & SYSVAR_GLOBAL) == 0
-                   ? ERR_OK
+        return (d->scope & SYSVAR_GLOBAL) == 0 ? ERR_OK
+               : id == VAR_offline_mode
+                   ? need_offline(s)
                    : NEED(PRIV_SUPER, system, "SUPER or SYSTEM_VARIABLES_ADMIN");
     case AST_SCOPE_PERSIST_ONLY:
         return (d->scope & SYSVAR_GLOBAL) == 0 ? ERR_OK : need_persist_only(s);

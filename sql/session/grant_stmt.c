@@ -65,7 +65,10 @@ static db_err read_dynamic(struct sql_session *s, struct request *r, const struc
         return illegal(s);
     }
     if (r->level != PRIV_LEVEL_GLOBAL) {
-        return my_error(&s->diag, ER_ILLEGAL_PRIVILEGE_LEVEL, dyn_names[n]);
+        /* MYSQL: of a table its name is told. */
+        return my_error(&s->diag, ER_ILLEGAL_PRIVILEGE_LEVEL,
+                        r->level == PRIV_LEVEL_TABLE ? arena_strdup(&s->stmt_arena, r->object.name)
+                                                     : dyn_names[n]);
     }
     r->dynamic |= (priv_dyn_t)1 << n;
     return ERR_OK;
