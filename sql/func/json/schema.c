@@ -195,8 +195,8 @@ static db_err matches(struct check *c, struct slice pattern, struct slice text, 
     UErrorCode status = U_ZERO_ERROR;
     static const UChar none[1] = {0};
     TRY(take_turns(c, FIBER_WORK_MAX));
-    TRY(regexp__utf16(pattern, utf8, &p));
-    TRY(regexp__utf16(text, utf8, &t));
+    TRY(regexp__utf16(NULL, pattern, utf8, &p));
+    TRY(regexp__utf16(NULL, text, utf8, &t));
     *ret = false;
     URegularExpression *re = p.len == 0 ? NULL
                                         : uregex_open((const UChar *)(const void *)p.ptr,

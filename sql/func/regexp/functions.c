@@ -61,8 +61,9 @@ static bool text_as_bytes(const struct func_call *call, const struct func_arg *a
            !is_bytes(a);
 }
 
-/* Text and pattern agree on one collation, which a replacement becomes text of as far as it can;
- * numbers stand between them and match_type. */
+/* Text and pattern agree on one collation; numbers stand between them, a replacement and
+ * match_type.
+ */
 static db_err bind_common(BIND_ARGS, uint32_t texts, const char *operation)
 {
     uint8_t coercibility;
@@ -73,9 +74,7 @@ static db_err bind_common(BIND_ARGS, uint32_t texts, const char *operation)
     TRY(func_agree_collation(ctx, operation, args, 2, &call->collation, &coercibility));
     for (uint32_t i = 0; i < texts; i++) {
         bool text = type_is_string(&args[i].type) && call->collation != COLL_BINARY;
-        if (text && (args[i].want_cast || (i == 2 && args[i].type.collation != call->collation))) {
-            args[i].want = args[i].want_cast ? args[i].want : args[i].type;
-            args[i].want_cast = true;
+        if (text && args[i].want_cast) {
             args[i].want.collation = call->collation;
         } else if (text_as_bytes(call, &args[i])) {
             args[i].want = type_blob(TYPE_LONGBLOB, COLL_BINARY);
@@ -345,7 +344,7 @@ db_err regexp_replace(EVAL_ARGS)
         TRY(check_place(ctx, call, args, 3, row));
         TRY(regexp__start(ctx, call, r, args, row, (uint32_t)call->variant));
         buf_reset(&r->scratch);
-        TRY(regexp__utf16(vec_str(args[2], row), cs, &r->scratch));
+        TRY(regexp__utf16(ctx->diag, vec_str(args[2], row), cs, &r->scratch));
         TRY(replace_row(ctx, r, number(call, args, 3, row, 1), number(call, args, 4, row, 0), out,
                         row));
     }

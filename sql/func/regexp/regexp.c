@@ -16,7 +16,14 @@ const struct charset *regexp__charset(const struct sql_type *t)
                                                   : collation_by_id(COLL_LATIN1_SWEDISH_CI)->cs;
 }
 
-db_err regexp__utf16(struct slice s, const struct charset *cs, struct buf *out)
+static db_err no_characters(struct diag *diag, struct slice s, const struct charset *cs)
+{
+    char shown[CAST_BYTES_TEXT_MAX];
+    cast_bytes_start(s, shown);
+    return my_error(diag, ER_CANNOT_CONVERT_STRING, shown, cs->name, "utf16le");
+}
+
+db_err regexp__utf16(struct diag *diag, struct slice s, const struct charset *cs, struct buf *out)
 {
     TRY(buf_reserve(out, (s.len + 1) * 2 * sizeof(UChar)));
     for (size_t i = 0; i < s.len;) {
@@ -25,9 +32,10 @@ db_err regexp__utf16(struct slice s, const struct charset *cs, struct buf *out)
             cp < 0x80 && cs->ascii_superset ? 1 : charset_decode(cs, s.ptr + i, s.ptr + s.len, &cp);
         UChar units[2] = {(UChar)cp, 0};
         unsigned count = 1;
-        if (len == 0) {
+        if (len == 0 || cp > UCHAR_MAX_VALUE) {
+            TRY(diag == NULL ? ERR_OK : no_characters(diag, s, cs));
             units[0] = 0xfffd;
-            len = 1;
+            len = len == 0 ? 1 : len;
         } else if (cp > 0xffff) {
             units[0] = (UChar)(0xd7c0 + (cp >> 10));
             units[1] = (UChar)(0xdc00 | (cp & 0x3ff));
@@ -237,7 +245,7 @@ static db_err compile(struct eval_ctx *ctx, struct regexp *r, struct slice patte
     buf_reset(&r->pattern);
     buf_reset(&r->scratch);
     TRY(buf_append_slice(&r->pattern, pattern));
-    TRY(regexp__utf16(pattern, cs, &r->scratch));
+    TRY(regexp__utf16(ctx->diag, pattern, cs, &r->scratch));
     if (pattern.len == 0) {
         return regexp__error(ctx, U_ILLEGAL_ARGUMENT_ERROR, NULL);
     }
@@ -268,7 +276,8 @@ db_err regexp__start(struct eval_ctx *ctx, const struct func_call *call, struct 
     TRY(mode_flags(ctx, call, mode, &flags));
     TRY(compile(ctx, r, vec_str(args[1], row), regexp__charset(args[1]->type), flags));
     buf_reset(&r->subject);
-    TRY(regexp__utf16(vec_str(args[0], row), regexp__charset(args[0]->type), &r->subject));
+    TRY(regexp__utf16(ctx->diag, vec_str(args[0], row), regexp__charset(args[0]->type),
+                      &r->subject));
     UErrorCode status = U_ZERO_ERROR;
     uregex_setText(r->re, subject(r), subject_units(r), &status);
     if (U_FAILURE(status)) {

@@ -60,7 +60,9 @@ db_err regexp__find_error(struct eval_ctx *ctx, UErrorCode status,
                           const struct regexp_turns *turns);
 /* Of which texts of the type are read and written. MYSQL: bytes are characters of latin1. */
 const struct charset *regexp__charset(const struct sql_type *t);
-/* Appends the text as UTF-16. */
-MUST_USE db_err regexp__utf16(struct slice s, const struct charset *cs, struct buf *out);
+/* Appends the text as UTF-16. Errors: ER_CANNOT_CONVERT_STRING of bytes that are no characters of
+ * cs; with diag NULL U+FFFD stands for them. */
+MUST_USE db_err regexp__utf16(struct diag *diag, struct slice s, const struct charset *cs,
+                              struct buf *out);
 
 #endif
