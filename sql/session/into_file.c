@@ -95,7 +95,8 @@ static db_err text_of(struct into_writer *w, uint32_t column, const struct value
         return value_to_text(&cast, &c->type, v, ret);
     }
     struct sql_type text = type_blob(TYPE_LONGTEXT, to->default_collation);
-    struct store_target target = {.column = arena_strdup(&w->arena, c->name), .row = w->rows + 1};
+    struct store_target target = {
+        .column = arena_strdup(&w->arena, c->name), .row = w->rows + 1, .as_text = true};
     struct value stored;
     TRY(type_store(&cast, &text, &target, &c->type, v, &stored));
     *ret_cs = to;

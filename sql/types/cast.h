@@ -124,7 +124,8 @@ struct store_target {
     const char *column;
     uint64_t row;               /* 1-based number of the row in the statement */
     const char *table;          /* for 3140; NULL: not known */
-    bool as_text;               /* a JSON column takes the text of numbers (ALTER TABLE) */
+    bool as_text;               /* a JSON column takes the text of numbers, and other text keeps
+                                   the zeros of ZEROFILL (ALTER TABLE) */
     const struct value *before; /* UPDATE: what the column has; NULL: a new row */
 };
 /* Assigns v to a column of type `to` as INSERT does: 1264 out of range, 1265 data truncated, 1366

@@ -83,11 +83,15 @@ static struct slice first_lost(const struct charset *from, struct slice s, const
     return slice_of(p, (size_t)(end - p));
 }
 
-/* The value's text in the column's charset. */
+/* The value's text in the column's charset. MYSQL: with the zeros of ZEROFILL in TEXT and BLOB
+ * alone. */
 static db_err converted(const struct store *s, const struct collation *target, struct slice *ret)
 {
     struct slice text;
-    TRY(value_to_text(s->ctx, s->from, s->v, &text));
+    struct sql_type from = *s->from;
+    bool filled = s->target->as_text || type_is_blob(s->to);
+    from.flags &= (uint8_t) ~(filled ? 0 : TYPE_F_ZEROFILL);
+    TRY(value_to_text(s->ctx, &from, s->v, &text));
     unsigned id = s->v->phys == PHYS_STR ? s->v->collation : COLL_ASCII_GENERAL_CI;
     if (s->from->id == TYPE_ENUM || s->from->id == TYPE_SET) {
         id = s->from->collation;
