@@ -580,6 +580,8 @@ def row_of_none(server, oracle, sql, ordered, folded):
     """A row that <=> compares with a query of no rows: the reference computes what reads no column; it answers as the server does when the
     query is of a table."""
     text = sql if isinstance(sql, str) else literal_form(sql)
+    if text is None and isinstance(sql, list):
+        text = sql[-1]      # its variables have the values that they were given
     out, at = "", 0
     for found in ROW_QUERY.finditer(text or ""):
         if found.start() >= at:
