@@ -108,10 +108,10 @@ know).
 - Values: a DECIMAL of `IF` and `CASE` keeps a branch's own decimals in the outermost select list, as text and in `JSON_ARRAY` (there also of
   `IFNULL` and `COALESCE`), not through a merged derived table or an aggregate, nor in a division, whose digits MySQL makes by them. As text a sum of times has the decimals of its type (MySQL
   none or six). A BIT out of `IF`, `CASE` or a function is what MySQL sends a client in the outermost select list (bytes of the chosen
-  branch as characters of latin1; of `COALESCE`, `GREATEST` and others the digits); within text functions, JSON, a merged derived table
-  and a scalar subquery it stays a BIT of the common width, or the common DECIMAL.
-  Decimals beyond 30 of a long literal survive DISTINCT, a recursive table and a user variable. The zeros of a ZEROFILL column
-  in front of a number that `IF` or `CASE` chooses among other integers are not in its text (`CONCAT(IF(x, bigint, zerofill))`). A DECIMAL beside the
+  branch as characters of latin1; of `COALESCE`, `GREATEST` and others the digits) and text functions are given; within JSON, a merged
+  derived table and a scalar subquery it stays a BIT of the common width, or the common DECIMAL. There the text of a number that `IF`,
+  `CASE` or `NULLIF` choose has no zeros of the chosen column's ZEROFILL either.
+  Decimals beyond 30 of a long literal survive DISTINCT, a recursive table and a user variable. A DECIMAL beside the
   constant text of a subquery in `ALL (SELECT ...)` and `IN (SELECT ...)` compares with it as doubles (MySQL by every digit).
   `IF` and `CASE` of text and numbers or times as a date are the chosen branch's date, but their text in
   `GREATEST` and `LEAST`; as a number they are the branch's, but their text in `FIELD`, and of a derived table also where MySQL merges it.
@@ -122,8 +122,8 @@ know).
   when a row is read (MySQL: also where there is none). As text
   `SUM` and `AVG` of FLOAT(M,D) and DOUBLE(M,D) have those decimals (MySQL all digits).
 - Result metadata: `(SELECT expression)` of more than a column or a literal is described as an expression, a sum of 65 digits as one
-  shorter, NULL of a derived table as NULL. A number of a column with ZEROFILL that WITH ROLLUP groups by, that
-  NULLIF gives, or ANY_VALUE of a derived table, keeps its zeros; an extreme has none in HAVING either. Columns of
+  shorter, NULL of a derived table as NULL. A number of a column with ZEROFILL that WITH ROLLUP groups by,
+  or ANY_VALUE of a derived table, keeps its zeros; an extreme has none in HAVING either. Columns of
   INFORMATION_SCHEMA, and of SHOW where it reads from there, have the types of the tables as they are described (NULL where MySQL's views
   have NULL), and those tables as their origin; in MySQL they are expressions of views. That a name in GROUP BY or HAVING is a column and
   something else (warning 1052) is not told of by CREATE VIEW, and once of a common table expression that is read twice.

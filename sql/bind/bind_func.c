@@ -125,7 +125,9 @@ static db_err bind_nullif(struct binder *b, struct bexpr **args, struct bexpr **
     }
     struct sql_type t = bind__result_type(args[0]->type);
     bool vector = t.id == TYPE_VECTOR || args[1]->type.id == TYPE_VECTOR;
-    t.flags = (uint8_t)((t.flags & ~(TYPE_F_NOT_NULL | TYPE_F_BOOL)) | TYPE_F_EXPR);
+    /* MYSQL: its text has the zeros, its number has not. */
+    t.flags =
+        (uint8_t)((t.flags & ~(TYPE_F_NOT_NULL | TYPE_F_BOOL | TYPE_F_ZEROFILL)) | TYPE_F_EXPR);
     struct value null;
     value_set_null(&null, &t);
     b->func.operation = "nullif";

@@ -359,9 +359,12 @@ MUST_USE db_err bind__own_decimals(struct binder *b, struct bexpr *e);
 MUST_USE db_err bind__branch_decimals(struct binder *b, struct bexpr **io);
 /* The same where the value becomes a number of a document, of IFNULL and COALESCE too. */
 MUST_USE db_err bind__json_decimals(struct binder *b, struct bexpr *e);
-/* case_bits.c: the text that a client is sent for e, a BIT or DECIMAL of the outermost query, when
+/* case_text.c: the text that a client is sent for e, a BIT or DECIMAL of the outermost query, when
  * it is not that of the value; else NULL. */
-MUST_USE db_err bind__sent_bits(struct binder *b, struct bexpr *e, struct bexpr **ret);
+MUST_USE db_err bind__sent_text(struct binder *b, struct bexpr *e, struct bexpr **ret);
+/* The text of a number that IF, CASE or NULLIF choose, when it is not that of the value; else
+ * NULL. e stays as it is. */
+MUST_USE db_err bind__chosen_text(struct binder *b, struct bexpr *e, struct bexpr **ret);
 db_err bind__fold(struct binder *b, struct bexpr *e, struct bexpr **ret);
 void bind__inherit(struct bexpr *e);
 db_err bind__too_deep(struct binder *b);

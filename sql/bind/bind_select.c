@@ -773,7 +773,7 @@ static db_err sent_bits(struct binder *b, struct block *k, uint32_t visible, boo
 {
     for (uint32_t i = 0; i < visible; i++) {
         struct bexpr *text;
-        TRY(bind__sent_bits(b, k->items[i].expr, &text));
+        TRY(bind__sent_text(b, k->items[i].expr, &text));
         if (text == NULL) {
             continue;
         }

@@ -385,10 +385,20 @@ db_err bind__cast_stored(struct binder *b, struct bexpr *e, const struct sql_typ
 db_err bind__cast(struct binder *b, struct bexpr *e, const struct sql_type *to, bool is_explicit,
                   struct bexpr **ret)
 {
-    if (type_is_string(to)) {
-        TRY(bind__own_decimals(b, e));
+    if (!type_is_string(to)) {
+        return bind__cast_stored(b, e, to, is_explicit, ret);
     }
-    return bind__cast_stored(b, e, to, is_explicit, ret);
+    struct bexpr *text;
+    TRY(bind__own_decimals(b, e));
+    TRY(bind__chosen_text(b, e, &text));
+    if (text == NULL) {
+        return bind__cast_stored(b, e, to, is_explicit, ret);
+    }
+    struct sql_type t = *to;
+    t.length = !is_explicit && text->type.length > t.length ? text->type.length : t.length;
+    TRY(bind__cast_stored(b, text, &t, is_explicit, ret));
+    (*ret)->coercibility = is_explicit ? (*ret)->coercibility : 4;
+    return ERR_OK;
 }
 
 static db_err own_decimals(struct binder *b, struct bexpr *e, bool coalesce);

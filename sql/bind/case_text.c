@@ -1,11 +1,12 @@
-/* What a client is sent of BIT values that went through IF, CASE and functions.
+/* The text of IF and CASE of numbers.
  *
- * MYSQL: what the outermost query sends of a BIT or a DECIMAL is its text, and IF and CASE ask the
- * branch that is chosen for it. The text of a BIT is its bytes, as many as that branch has; they
- * are taken for characters of latin1, as digits are, and reach the client in its charset. COALESCE,
- * GREATEST and other functions know no bits: their text is the number's digits. What has been in a
- * temporary table (DISTINCT, groups, windows, UNION) is a BIT or a DECIMAL as a column is. NULLIF
- * gives its first argument as it is.
+ * MYSQL: IF, CASE and NULLIF ask the branch that is chosen for its text, whatever number they are
+ * of themselves: with the zeros of its ZEROFILL, the digits of its FLOAT or DOUBLE(M,D), and of a
+ * BIT its bytes, as many as that branch has; these are taken for characters of latin1, as digits
+ * are. COALESCE, GREATEST and other functions know no branches: their text is the number's digits.
+ * What the outermost query sends of a BIT or a DECIMAL is its text, too (NULLIF of a BIT gives it
+ * as it is). What has been in a temporary table (DISTINCT, groups, windows, UNION) is a number as a
+ * column is.
  */
 #include "sql/bind/bind_int.h"
 
@@ -19,15 +20,13 @@ static struct bexpr *own_value(struct bexpr *branch)
 {
     const struct bexpr *cast = branch->kind == BEXPR_CONST ? branch->folded : branch;
     bool converted = cast != NULL && cast->kind == BEXPR_CAST && !cast->u.cast.explicit_cast &&
-                     (cast->type.id == TYPE_DECIMAL || cast->type.id == TYPE_BIT) &&
-                     type_is_numeric(&cast->args[0]->type);
+                     type_is_numeric(&cast->type) && type_is_numeric(&cast->args[0]->type);
     return converted ? cast->args[0] : branch;
 }
 
 static bool asks_branch(const struct bexpr *e)
 {
-    bool as_text = e->type.id == TYPE_BIT || e->type.id == TYPE_DECIMAL;
-    return as_text && e->kind == BEXPR_CASE && !e->u.nullif;
+    return e->kind == BEXPR_CASE && type_is_numeric(&e->type);
 }
 
 static bool is_digits(const struct bexpr *e)
@@ -35,12 +34,26 @@ static bool is_digits(const struct bexpr *e)
     return e->type.id == TYPE_BIT && (e->kind == BEXPR_COALESCE || e->kind == BEXPR_FUNC);
 }
 
+static bool is_real(const struct sql_type *t)
+{
+    return t->id == TYPE_DOUBLE || t->id == TYPE_FLOAT;
+}
+
+/* Has a value of t another text than as a number of the type of all? (bind__own_decimals knows
+ * those of DECIMAL.) */
+static bool text_differs(const struct sql_type *t, const struct sql_type *all)
+{
+    bool filled = (t->flags & TYPE_F_ZEROFILL) != 0;
+    bool real = is_real(all) && (t->id != all->id || t->decimals != all->decimals);
+    return t->id == TYPE_BIT || (filled && t->id != TYPE_NULL) || (real && t->id != TYPE_NULL);
+}
+
 static bool differs(const struct bexpr *e)
 {
     for (uint32_t i = 0; asks_branch(e) && i < e->arg_count; i++) {
         if (is_branch(e, i)) {
             const struct bexpr *own = own_value(e->args[i]);
-            if (own->type.id == TYPE_BIT || differs(own)) {
+            if ((asks_branch(own) ? differs(own) : text_differs(&own->type, &e->type))) {
                 return true;
             }
         }
@@ -76,8 +89,16 @@ static db_err text_of(struct binder *b, struct bexpr *e, struct bexpr **ret)
     return ERR_OK;
 }
 
-db_err bind__sent_bits(struct binder *b, struct bexpr *e, struct bexpr **ret)
+db_err bind__sent_text(struct binder *b, struct bexpr *e, struct bexpr **ret)
 {
     *ret = NULL;
-    return differs(e) ? text_of(b, e, ret) : ERR_OK;
+    bool as_text = e->type.id == TYPE_BIT || e->type.id == TYPE_DECIMAL;
+    bool bits = e->type.id == TYPE_BIT && e->kind == BEXPR_CASE && e->u.nullif;
+    return as_text && !bits && differs(e) ? text_of(b, e, ret) : ERR_OK;
+}
+
+db_err bind__chosen_text(struct binder *b, struct bexpr *e, struct bexpr **ret)
+{
+    *ret = NULL;
+    return asks_branch(e) && differs(e) ? text_of(b, e, ret) : ERR_OK;
 }
