@@ -225,6 +225,13 @@ static void blocked_fiber(void *arg UNUSED)
     CHECK_OK(eval_scan(&m.f.r, &scan, NULL, &reply, &page));
     CHECK(page.count == MANY - (at + 1) / 2 && page.more);
     CHECK(slice_starts_with(page.resume, m.keys[at]) && page.resume.len == m.keys[at].len + 1);
+    /* A sweep for what is older than the others finds it behind them. */
+    struct kv_sweep_req sweep = {.r = fresh(&m), .before = before};
+    reply = (struct kv_reply){0};
+    CHECK(eval_sweep(&m.f.r, &sweep, NULL, &reply) == ERR_KEY_LOCKED);
+    CHECK(reply.lock.start_ts == old && slice_eq(reply.lock.key, m.keys[at]));
+    sweep = (struct kv_sweep_req){.r = fresh(&m), .before = old};
+    CHECK_OK(eval_sweep(&m.f.r, &sweep, NULL, &reply));
     close_many(&m);
 }
 
