@@ -14,7 +14,7 @@ packages=(
     clang clang-format-14 libclang-rt-14-dev
     # tests and clients
     python3-pymysql python3-cryptography mariadb-client golang-go golang-github-go-sql-driver-mysql-dev curl openssl
-    procps util-linux
+    procps util-linux iproute2
     # a cluster's load balancer
     haproxy
 )

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds, and runs all tests. Ends with a line "N passed, N failed".
-#   scripts/test.sh [--no-install] [--only lint|unit|sql|random|crash|isolation|cluster|protocol|sanitize]
+#   scripts/test.sh [--no-install] [--only lint|unit|sim|sql|random|crash|isolation|cluster|protocol|sanitize]
 # Every stage is a script that prints "N passed, N failed" as its last line (or is ctest).
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -13,6 +13,10 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
+case ${only:-lint} in
+lint | unit | sim | sql | random | crash | isolation | cluster | protocol | sanitize) ;;
+*) sed -n '2,4p' "$0"; exit 2 ;;
+esac
 [ $install = 0 ] || scripts/install_deps.sh || { echo "0 passed, 1 failed"; exit 1; }
 
 . tests/lib/stages.sh
@@ -38,6 +42,7 @@ unit() { # unit PRESET [ctest options...]
 if want lint; then stage lint scripts/lint/all.sh; fi
 case $only in lint | sanitize) ;; *) one "build release" scripts/build.sh release ;; esac
 if want unit; then stage "unit tests" unit release; fi
+if [ "$only" = sim ]; then stage "simulations" unit release -L sim; fi # they are among the unit tests
 binary=build/release/bin/skeindb
 for name in sql random crash isolation; do
     if want $name; then stage $name tests/$name/run.sh --binary $binary; fi

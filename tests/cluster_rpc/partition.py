@@ -21,6 +21,10 @@ TOKEN = "the-token-of-this-test"
 RESUME_S = 20  # until a write goes through again, by a client that tries each node in turn
 
 
+class Skip(Exception):
+    pass
+
+
 def sh(*words):
     subprocess.run(words, check=True, capture_output=True, text=True)
 
@@ -46,8 +50,10 @@ class Net:
                 sh("ip", "-n", name, "addr", "add", self.address(i) + "/24", "dev", "eth0")
                 sh("ip", "-n", name, "link", "set", "eth0", "up")
                 sh("ip", "-n", self.hub, "link", "set", "port%d" % i, "master", "br0", "up")
-        except BaseException:
+        except BaseException as e:
             self.__exit__()
+            if isinstance(e, subprocess.CalledProcessError):
+                raise Skip("network namespaces cannot be made here: " + e.stderr.strip()) from e
             raise
         return self
 
@@ -134,14 +140,16 @@ class Run:
         self.check(took is not None and took < RESUME_S, "%s: the majority writes again" % name, took)
         if took is not None:
             print("     after %.1f s" % took)
+        stale, answered = [], 0
         for _ in range(3):
             self.write([nodes[i] for i in majority], 10)
             for i in range(len(nodes)):
                 good, what = self.read(nodes[i])
+                answered += not what.startswith("refused")
                 if not good:
-                    self.check(False, "%s: node %d reads nothing stale" % (name, i + 1), what)
-        self.check(True, "%s: reads are not stale%s" % (name, "; the minority: " + self.read(nodes[minority])[1]
-                                                           if minority is not None else ""))
+                    stale.append("node %d: %s" % (i + 1, what))
+        more = "" if minority is None else "; the minority: " + self.read(nodes[minority])[1]
+        self.check(answered > 0 and not stale, "%s: reads are not stale%s" % (name, more), stale or "none was answered")
         net.heal()
         healed = time.monotonic()
         for i, n in enumerate(nodes):
@@ -184,9 +192,9 @@ def main():
     directory = tempfile.mkdtemp(prefix="skein-partition-")
     try:
         run.run(os.path.abspath(args.binary), directory)
-    except subprocess.CalledProcessError as e:
-        print("skipped: network namespaces cannot be made here: %s" % e.stderr.strip())
-    except (pymysql.Error, OSError, RuntimeError) as e:
+    except Skip as e:
+        print("skipped: %s" % e)
+    except (pymysql.Error, OSError, RuntimeError, subprocess.CalledProcessError) as e:
         run.check(False, "the run broke", repr(e))
     if args.keep or run.failed:
         print("data and logs are in " + directory)

@@ -1,8 +1,8 @@
 # For scripts of several stages, each of which prints "N passed, N failed" as its last line; sourced by bash.
 #   find_python               sets $python: one that has PyMySQL (Debian's package is for Debian's Python)
 #   stage NAME COMMAND...     runs it, shows what it prints, adds its counts; without counts it is one failure
-#   summary                   prints the sum; its status is that of the script
-passed=0 failed=0
+#   summary                   prints the sum; its status is that of the script. That nothing was run is a failure
+passed=0 failed=0 stages=0
 
 fail_early() { echo "$1"; echo "0 passed, 1 failed"; exit 1; }
 
@@ -19,6 +19,7 @@ find_python() {
 stage() {
     local name=$1 start=$SECONDS out rc line p f
     shift
+    stages=$((stages + 1))
     out=$(mktemp)
     "$@" 2>&1 | tee "$out"
     rc=${PIPESTATUS[0]}
@@ -36,6 +37,7 @@ stage() {
 }
 
 summary() {
+    [ "$stages" -gt 0 ] || fail_early "FAILED: there is no such stage"
     echo "$passed passed, $failed failed"
     [ "$failed" -eq 0 ]
 }

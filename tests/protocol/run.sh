@@ -18,7 +18,8 @@ if [ -n "$python" ]; then
   "$python" "$here/admin_test.py" "$host" "$port" "$user" "$password" || status=1
   "$python" "$here/certificate_test.py" "$host" "$port" "$user" "$password" || status=1
 else
-  echo "SKIP pymysql (install python3-pymysql)"
+  echo "FAIL pymysql (install python3-pymysql)"
+  status=1
 fi
 
 # Debian's package of the driver lies in a GOPATH, not in a module.
@@ -33,7 +34,8 @@ if command -v go >/dev/null && [ -d "$gopath/src/github.com/go-sql-driver/mysql"
   fi
   rm -rf "$out"
 else
-  echo "SKIP go (install golang-go golang-github-go-sql-driver-mysql-dev)"
+  echo "FAIL go (install golang-go golang-github-go-sql-driver-mysql-dev)"
+  status=1
 fi
 "$here/dump_test.sh" "$host" "$port" "$user" "$password" || status=1
 exit $status
