@@ -109,7 +109,26 @@ static bool names_need_text(const struct sql_type *t, const struct bexpr *e)
     return (t->id == TYPE_ENUM || t->id == TYPE_SET) && !type_is_string(&e->type);
 }
 
-/* MYSQL: a default must go into the column without a loss, whatever the mode (rounding is none). */
+static bool has_no_default(const struct sql_type *t)
+{
+    return type_is_blob(t) || t->id == TYPE_JSON || t->id == TYPE_GEOMETRY || t->id == TYPE_VECTOR;
+}
+
+/* MYSQL: outside of strict mode DEFAULT '' of a BLOB or TEXT is told of, and leaves the column
+ * without a default, also where it may be NULL. */
+static db_err blob_default(struct draft *d, struct draft_column *c, const struct bexpr *e)
+{
+    struct ddl_ctx *ctx = d->ctx;
+    const struct value *v = &e->u.constant;
+    bool droppable = type_is_blob(&c->def.type) || c->def.type.id == TYPE_VECTOR;
+    if (!droppable || (ctx->bind->sql_mode & SQL_MODE_STRICT) != 0 || v->phys != PHYS_STR ||
+        v->str.len != 0) {
+        return my_error(ctx->diag, ER_BLOB_CANT_HAVE_DEFAULT, ddl__text(ctx, c->def.name));
+    }
+    diag_area_warn(ctx->warnings, ER_BLOB_CANT_HAVE_DEFAULT, ddl__text(ctx, c->def.name));
+    return ERR_OK;
+}
+
 /* MYSQL: a DEFAULT that loses digits is noted. */
 static void note_default(void *arg, enum cast_level level, uint16_t number, const char *text)
 {
@@ -122,6 +141,7 @@ static void note_default(void *arg, enum cast_level level, uint16_t number, cons
     }
 }
 
+/* MYSQL: a default must go into the column without a loss, whatever the mode (rounding is none). */
 static db_err constant_default(struct draft *d, struct draft_column *c, const struct ast_expr *expr)
 {
     struct ddl_ctx *ctx = d->ctx;
@@ -138,9 +158,8 @@ static db_err constant_default(struct draft *d, struct draft_column *c, const st
         c->def.default_kind = DEFAULT_NULL;
         return ERR_OK;
     }
-    if (type_is_blob(&c->def.type) || c->def.type.id == TYPE_JSON ||
-        c->def.type.id == TYPE_GEOMETRY || c->def.type.id == TYPE_VECTOR) {
-        return my_error(ctx->diag, ER_BLOB_CANT_HAVE_DEFAULT, ddl__text(ctx, c->def.name));
+    if (has_no_default(&c->def.type)) {
+        return blob_default(d, c, e);
     }
     if (names_need_text(&c->def.type, e)) {
         return bad_default(d, c);
