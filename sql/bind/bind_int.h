@@ -269,6 +269,11 @@ struct bexpr *bind__made_column(struct binder *b, const struct lcolumn *c);
 /* A column of the block as messages name it; \"?\" if it is none. */
 const char *bind__column_name(struct binder *b, const struct scope *scope, col_id_t id);
 
+/* bind_locking.c */
+/* Marks the tables of a query block's FROM that its locking clauses lock. ERR_SQL 3568, 3569. */
+MUST_USE db_err bind__locking(struct binder *b, const struct ast_locking_list *locking,
+                              struct lnode *n);
+
 /* bind_expr.c */
 /* As bind__expr; a row is refused (1241). */
 db_err bind__scalar_expr(struct binder *b, struct scope *scope, const struct ast_expr *e,

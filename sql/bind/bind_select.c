@@ -453,60 +453,6 @@ static bool assigns_last(const struct block *k, const struct ast_query *outer, b
     return false;
 }
 
-static bool has_base_table(const struct lnode *n, struct slice alias)
-{
-    if (n->kind == LNODE_TABLE) {
-        return slice_eq(n->u.table.alias, alias);
-    }
-    for (uint32_t i = 0; i < n->child_count; i++) {
-        if (has_base_table(n->children[i], alias)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Every table that a locking clause names must be there. */
-static db_err check_locking(struct binder *b, const struct ast_locking_list *locking,
-                            const struct lnode *n)
-{
-    for (uint32_t i = 0; i < locking->count; i++) {
-        for (uint32_t k = 0; k < locking->items[i]->tables.count; k++) {
-            struct slice name = locking->items[i]->tables.items[k]->name;
-            if (!has_base_table(n, name)) {
-                return my_error(b->diag, ER_UNRESOLVED_TABLE_LOCK, arena_strdup(b->arena, name));
-            }
-        }
-    }
-    return ERR_OK;
-}
-
-static db_err lock_tables(struct binder *b, const struct ast_locking_list *locking, struct lnode *n)
-{
-    for (uint32_t i = 0; i < n->child_count; i++) {
-        TRY(lock_tables(b, locking, n->children[i]));
-    }
-    if (n->kind != LNODE_TABLE || n->u.table.def->kind != TABLE_BASE) {
-        return ERR_OK;
-    }
-    for (uint32_t i = 0; i < locking->count; i++) {
-        const struct ast_locking *l = locking->items[i];
-        bool named = l->tables.count == 0;
-        for (uint32_t k = 0; k < l->tables.count; k++) {
-            named = named || slice_eq(l->tables.items[k]->name, n->u.table.alias);
-        }
-        if (named) {
-            n->u.table.lock = l->strength == AST_LOCK_UPDATE ? ROW_LOCK_EXCLUSIVE : ROW_LOCK_SHARED;
-            if (l->strength == AST_LOCK_UPDATE) {
-                TRY(bind__need_lock(b, n->u.table.need));
-            }
-            n->u.table.wait = (enum row_lock_wait)l->wait;
-            b->stmt->read_only = false;
-        }
-    }
-    return ERR_OK;
-}
-
 /* MYSQL: a name can only be a stored program's variable. */
 static db_err limit_number(struct binder *b, const struct ast_expr *e)
 {
@@ -813,8 +759,7 @@ db_err bind__select(struct binder *b, struct scope *parent, struct bsubquery *su
     }
     TRY(input_of(b, &k));
     if (outer != NULL && outer->locking.count != 0) {
-        TRY(check_locking(b, &outer->locking, k.root));
-        TRY(lock_tables(b, &outer->locking, k.root));
+        TRY(bind__locking(b, &outer->locking, k.root));
     }
     TRY(bind_items(b, &k));
     k.scope.items = k.items;

@@ -10,6 +10,8 @@
 
 #include "sql/diag/my_error.h"
 
+enum { OUTER_NAME_MAX = 1024 }; /* three names of 64 characters */
+
 const char *bind__window_name(struct binder *b, const struct block_window *w)
 {
     const char *s = arena_strdup(b->arena, w->name);
@@ -57,6 +59,33 @@ static struct block_window *named(const struct block_windows *all, struct slice 
 
 /* ---- partition and order ---- */
 
+/* MYSQL: a key is no column of an enclosing block; an expression of one may be a key. */
+static db_err not_outer(struct binder *b, const struct ast_expr *ast, const struct bexpr *e)
+{
+    if (e->kind != BEXPR_OUTER || ast->kind != AST_EXPR_COLUMN) {
+        return ERR_OK;
+    }
+    const struct ast_column *named = (const struct ast_column *)ast;
+    const struct lcolumn *c = e->u.column.origin;
+    struct buf name;
+    buf_init(&name, OUTER_NAME_MAX);
+    db_err err = ERR_OK;
+    if (c == NULL || !slice_eq_nocase(c->name, named->name)) { /* an alias */
+        err = buf_append_slice(&name, named->name);
+    } else {
+        const struct slice parts[] = {c->schema, c->table, c->name};
+        for (uint32_t i = 0; i < 3 && err == ERR_OK; i++) {
+            err = i != 0 && name.len != 0 ? buf_append(&name, ".", 1) : ERR_OK;
+            err = err == ERR_OK ? buf_append_slice(&name, parts[i]) : err;
+        }
+    }
+    err = err == ERR_OK ? my_error(b->diag, ER_INVALID_OUTER_REFERENCE,
+                                   arena_strdup(b->arena, buf_slice(&name)))
+                        : err;
+    buf_fini(&name);
+    return err;
+}
+
 static db_err not_a_position(struct binder *b, const struct block_window *w,
                              const struct ast_expr *e)
 {
@@ -80,13 +109,16 @@ static db_err bind_keys(struct binder *b, struct block_window *w)
     scope->place = PLACE_WINDOW_PARTITION;
     for (uint32_t i = 0; i < a->partition_by.count; i++) {
         TRY(not_a_position(b, w, a->partition_by.items[i]));
-        TRY(bind__window_key(b, scope, a->partition_by.items[i],
-                             &w->partition[w->partition_count++]));
+        struct bexpr **key = &w->partition[w->partition_count];
+        TRY(bind__window_key(b, scope, a->partition_by.items[i], key));
+        TRY(not_outer(b, a->partition_by.items[i], *key));
+        w->partition_count++;
     }
     scope->place = PLACE_WINDOW_ORDER;
     for (uint32_t i = 0; i < a->order_by.count; i++) {
         TRY(not_a_position(b, w, a->order_by.items[i]->expr));
         TRY(bind__window_key(b, scope, a->order_by.items[i]->expr, &order[i].expr));
+        TRY(not_outer(b, a->order_by.items[i]->expr, order[i].expr));
         order[i].descending = a->order_by.items[i]->desc;
     }
     if (a->order_by.count != 0) {
