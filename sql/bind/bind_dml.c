@@ -84,7 +84,8 @@ static db_err insert_column_list(struct binder *b, const struct ast_insert *s,
 {
     const struct table_def *def = table->u.table.def;
     uint32_t given = s->source == AST_INSERT_SET ? s->set.count : s->columns.count;
-    bool listed = s->source == AST_INSERT_SET || s->has_columns;
+    /* MYSQL: () is as no list. */
+    bool listed = s->source == AST_INSERT_SET || given != 0 || s->fills;
     struct bound_stmt *st = b->stmt;
     st->insert_columns = BIND_ARRAY(b, uint32_t, (listed ? given : def->column_count) + 1);
     bool *seen = BIND_ARRAY(b, bool, def->column_count + 1);
@@ -259,9 +260,9 @@ static db_err insert_values(struct binder *b, const struct ast_insert *s, const 
             continue;
         }
         const struct ast_expr_list *items = &s->rows.items[i]->items;
-        /* MYSQL: an empty row means all defaults only without a column list, or with an empty one.
-         */
-        if (items->count != width && !(items->count == 0 && !s->has_columns)) {
+        /* MYSQL: empty rows mean all defaults, only without a column list, or with an empty one. */
+        bool empty = s->columns.count == 0 && s->rows.items[0]->items.count == 0;
+        if (items->count != (empty ? 0 : width)) {
             return my_error(b->diag, ER_WRONG_VALUE_COUNT_ON_ROW, i + 1ul);
         }
         TRY(insert_row(b, &scope, items->items, items->count, def, &n->u.values.rows[i]));

@@ -1,6 +1,20 @@
 /* Builders of INSERT, UPDATE, DELETE, LOAD. */
 #include "sql/parser/ast_build.h"
 
+/* MYSQL: VALUES ROW(..) alone, in parentheses or not, are rows as those of VALUES (..): each value
+ * goes into its column by itself, may be DEFAULT or name a column; ORDER BY and LIMIT say nothing.
+ */
+static void take_rows(struct ast_insert *i)
+{
+    const struct ast_query *q = i->query;
+    if (i->source == AST_INSERT_QUERY && q->with == NULL && q->into == NULL &&
+        q->body->kind == AST_BODY_VALUES) {
+        i->rows = ((const struct ast_values *)q->body)->rows;
+        i->source = AST_INSERT_VALUES_ROW;
+        i->query = NULL;
+    }
+}
+
 /* The parts between the table and ON DUPLICATE KEY, as an ast_insert that lacks the rest. */
 void *ast_insert_body(struct parse_ctx *ctx, void *source, bool has_columns,
                       struct ast_list *columns, void *alias)
@@ -11,6 +25,7 @@ void *ast_insert_body(struct parse_ctx *ctx, void *source, bool has_columns,
     i->rows = LIST(ast_row_list, s->rows);
     i->set = LIST(ast_assignment_list, s->set);
     i->query = s->query;
+    take_rows(i);
     i->has_columns = has_columns;
     i->columns = LIST(ast_expr_list, columns);
     const struct row_alias *a = alias;

@@ -22,9 +22,9 @@ enum ast_dml_flags {
 
 enum ast_insert_source {
     AST_INSERT_VALUES,     /* VALUES (..), (..): rows; an empty row means all defaults */
-    AST_INSERT_VALUES_ROW, /* not made: VALUES ROW(..) is a query */
+    AST_INSERT_VALUES_ROW, /* VALUES ROW(..), ROW(..): the same */
     AST_INSERT_SET,        /* SET a = 1: assignments */
-    AST_INSERT_QUERY,      /* SELECT, TABLE, VALUES ROW(..), WITH */
+    AST_INSERT_QUERY,      /* SELECT, TABLE, WITH, and VALUES ROW(..) that is a part of them */
 };
 
 struct ast_insert {
