@@ -127,7 +127,8 @@ struct bexpr {
         col_id_t held; /* HOLD, HELD: what makes them a pair */
         struct {
             struct slice name;
-            int scope; /* SYSTEM_VAR: enum ast_var_scope */
+            int scope;          /* SYSTEM_VAR: enum ast_var_scope */
+            uint16_t collation; /* USER_VAR: of its text, as COLLATE asks; 0: not known */
             const void *sysvar;
         } var;
         struct {

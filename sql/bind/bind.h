@@ -50,7 +50,8 @@ struct bind_opts {
     /* Type of @name and of @@name as they are now. NULL members: user variables are text, system
      * variables unknown. */
     void *env;
-    bool (*user_var_type)(void *env, struct slice name, struct sql_type *ret_type);
+    bool (*user_var_type)(void *env, struct slice name, struct sql_type *ret_type,
+                          uint16_t *ret_collation); /* of its text; 0: it was never set */
     /* ERR_SQL 1193 unknown, 1238 wrong scope. */
     db_err (*system_var)(void *env, int scope, struct slice name, struct diag *diag,
                          struct sql_type *ret_type, const void **ret_sysvar);

@@ -338,6 +338,7 @@ static db_err bind_user_var(struct binder *b, struct scope *scope, const struct 
 {
     struct sql_type t =
         type_char(TYPE_VARCHAR, VARCHAR_BYTES_MAX / 4, b->opts->connection_collation);
+    uint16_t collation = t.collation;
     bool set = v->expr.kind == AST_EXPR_USER_ASSIGN;
     bool loaded = !set && bind__load_variable(b, v->name, &t);
     struct bexpr *value = NULL;
@@ -351,8 +352,9 @@ static db_err bind_user_var(struct binder *b, struct scope *scope, const struct 
         }
         t = value->type;
     } else if (!loaded && b->opts->user_var_type != NULL &&
-               !b->opts->user_var_type(b->opts->env, v->name, &t)) {
+               !b->opts->user_var_type(b->opts->env, v->name, &t, &collation)) {
         t = type_null();
+        collation = 0;
     }
     struct bexpr *e = bind__new(b, set ? BEXPR_USER_VAR_SET : BEXPR_USER_VAR, &t, set ? 1 : 0);
     if (e == NULL) {
@@ -364,6 +366,7 @@ static db_err bind_user_var(struct binder *b, struct scope *scope, const struct 
     }
     b->stmt->session_bound = b->stmt->uses_variables = true;
     TRY(arena_copy(b->arena, v->name, &e->u.var.name));
+    e->u.var.collation = collation;
     if (!set) {
         e->type.flags = (uint8_t)(e->type.flags & ~TYPE_F_NOT_NULL);
     }

@@ -817,11 +817,14 @@ db_err bind__collate(struct binder *b, struct scope *scope, const struct ast_col
     /* what type a parameter has is not known yet, nor what is made of one that is NULL now */
     bool null = e->type.id == TYPE_NULL || e->coercibility == COERCIBILITY_NULL;
     bool later = (null && e->has_param) || e->kind == BEXPR_PARAM;
-    if (!is_using && e->type.id == TYPE_NULL && !later && coll->id != COLL_BINARY) {
+    bool variable = e->kind == BEXPR_USER_VAR; /* MYSQL: one that was never set is of any */
+    if (!is_using && e->type.id == TYPE_NULL && !later && !variable && coll->id != COLL_BINARY) {
         return my_error(b->diag, ER_COLLATION_CHARSET_MISMATCH, coll->name, "binary");
     }
     bool known = !later || (e->type.collation != COLL_BINARY && e->type.id != TYPE_NULL);
-    unsigned own = text ? e->type.collation : bind__arg(e).text_collation;
+    unsigned own = variable ? e->u.var.collation
+                   : text   ? e->type.collation
+                            : bind__arg(e).text_collation;
     if (!is_using && own != 0 && known) {
         const struct collation *from = collation_by_id(own);
         if (from->cs != coll->cs) {

@@ -770,7 +770,8 @@ static db_err execute_named(struct statement *st, const struct ast_execute *a)
         types[i] = type_null();
         if (v != NULL && !v->value.is_null) {
             TRY(value_copy(&v->value, &s->stmt_arena, &values[i]));
-            vars__bind_user(s, a->variables.items[i]->name, &types[i]);
+            uint16_t collation;
+            vars__bind_user(s, a->variables.items[i]->name, &types[i], &collation);
             types[i].flags |= TYPE_F_NOT_NULL | TYPE_F_EXPR;
         }
         TRY(number_of(n->stmt, i, &values[i], &types[i]));

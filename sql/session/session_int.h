@@ -181,6 +181,7 @@ struct var_types {
         const struct var_type *next;
         struct slice name;
         struct sql_type type;
+        uint16_t collation; /* of its text */
     } * first;
 };
 
@@ -598,7 +599,8 @@ void vars__insert_id_used(struct sql_session *s);
 void vars__free(struct sql_session *s);
 db_err vars__bind_system(void *env, int scope, struct slice name, struct diag *diag,
                          struct sql_type *ret_type, const void **ret_sysvar);
-bool vars__bind_user(void *env, struct slice name, struct sql_type *ret_type);
+bool vars__bind_user(void *env, struct slice name, struct sql_type *ret_type,
+                     uint16_t *ret_collation);
 extern const struct exec_var_ops session_var_ops;
 extern const struct eval_env_ops session_env_ops;
 extern const struct infoschema_ops session_infoschema_ops; /* processlist.c */

@@ -719,39 +719,45 @@ void vars__free(struct sql_session *s)
     s->override_count = s->override_cap = 0;
 }
 
-static void type_now(const struct sql_session *s, struct slice name, struct sql_type *ret_type)
+static void type_now(const struct sql_session *s, struct slice name, struct sql_type *ret_type,
+                     uint16_t *ret_collation)
 {
     enum { UNSET_BYTES = 65532 };
     const struct user_var *v = vars__user_get(s, name);
+    *ret_collation = v == NULL ? 0 : v->collation;
     *ret_type = v == NULL ? type_char(TYPE_VARBINARY, UNSET_BYTES, COLL_BINARY) : v->type;
 }
 
 /* Without memory for it the type is the variable's of now at each time. */
-static void keep_type(struct var_types *types, struct slice name, const struct sql_type *type)
+static void keep_type(struct var_types *types, struct slice name, const struct sql_type *type,
+                      uint16_t collation)
 {
     struct var_type *t = ARENA_NEW(types->arena, struct var_type);
     if (t != NULL && arena_copy(types->arena, name, &t->name) == ERR_OK) {
         t->type = *type;
+        t->collation = collation;
         t->next = types->first;
         types->first = t;
     }
 }
 
-bool vars__bind_user(void *env, struct slice name, struct sql_type *ret_type)
+bool vars__bind_user(void *env, struct slice name, struct sql_type *ret_type,
+                     uint16_t *ret_collation)
 {
     struct sql_session *s = env;
     struct var_types *types = s->var_types;
     for (const struct var_type *t = types == NULL ? NULL : types->first; t != NULL; t = t->next) {
         if (slice_eq_nocase(t->name, name)) {
             *ret_type = t->type;
+            *ret_collation = t->collation;
             return true;
         }
     }
-    type_now(s, name, ret_type);
+    type_now(s, name, ret_type, ret_collation);
     if (types != NULL && vars__user_get(s, name) == NULL) {
         types->unset = true;
     } else if (types != NULL) {
-        keep_type(types, name, ret_type);
+        keep_type(types, name, ret_type, *ret_collation);
     }
     return true;
 }
