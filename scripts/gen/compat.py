@@ -111,8 +111,8 @@ know).
   branch as characters of latin1; of `COALESCE`, `GREATEST` and others the digits) and text functions are given; within JSON, a merged
   derived table and a scalar subquery it stays a BIT of the common width, or the common DECIMAL. There the text of a number that `IF`,
   `CASE` or `NULLIF` choose has no zeros of the chosen column's ZEROFILL either.
-  Decimals beyond 30 of a long literal survive DISTINCT, a recursive table and a user variable. A DECIMAL beside the
-  constant text of a subquery in `ALL (SELECT ...)` and `IN (SELECT ...)` compares with it as doubles (MySQL by every digit).
+  Decimals beyond 30 of a long literal survive DISTINCT, a recursive table and a user variable. Constant texts
+  of a UNION in `IN (SELECT ...)` compare with a DECIMAL as doubles (MySQL by every digit).
   `IF` and `CASE` of text and numbers or times as a date are the chosen branch's date, but their text in
   `GREATEST` and `LEAST`; as a number they are the branch's, but their text in `FIELD`, and of a derived table also where MySQL merges it.
   `SEC_TO_TIME`, `MAKETIME` and `FROM_UNIXTIME` of a column's text without a digit tell 1292 only (MySQL first 1366 of a column '' in row -1).

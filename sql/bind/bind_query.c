@@ -86,7 +86,8 @@ void bind_stored_type(struct sql_type *io)
     if (io->id == TYPE_DECIMAL) { /* a literal may have more digits than a column */
         unsigned decimals = io->decimals;
         unsigned more = decimals > DECIMAL_SCALE_MAX ? decimals - DECIMAL_SCALE_MAX : 0u;
-        unsigned precision = io->length - more;
+        bool none = io->length < decimals; /* MYSQL: digits before the point, by its count */
+        unsigned precision = none ? DECIMAL_PRECISION_MAX : io->length - more;
         io->decimals = (uint8_t)(decimals - more);
         io->length = precision > DECIMAL_PRECISION_MAX ? DECIMAL_PRECISION_MAX : precision;
     }
@@ -464,7 +465,11 @@ static db_err bind_values(struct binder *b, struct scope *parent, struct bsubque
             if (e->kind == AST_EXPR_DEFAULT && ((const struct ast_column *)e)->name.ptr == NULL) {
                 return my_error(b->diag, ER_TABLE_VALUE_CONSTRUCTOR_CANNOT_HAVE_DEFAULT);
             }
-            TRY(bind__expr(b, &scope, v->rows.items[i]->items.items[c], &n->u.values.rows[i][c]));
+            struct bexpr **value = &n->u.values.rows[i][c];
+            TRY(bind__expr(b, &scope, e, value));
+            if ((*value)->kind == BEXPR_ROW) {
+                return my_error(b->diag, ER_OPERAND_COLUMNS, 1);
+            }
         }
     }
     for (uint32_t c = 0; c < width; c++) {

@@ -188,17 +188,59 @@ static db_err constant_fits(struct binder *b, const struct lnode *query, uint32_
     return bind__text_fits(b, made, eq->u.func->collation);
 }
 
+/* How the place of a comparison with a subquery decides about constant text in its select list. */
+struct exactness {
+    bool decimals, integers; /* beside these it is compared as beside a plain constant */
+};
+
+/* MYSQL: an order is compared with the extreme of the rows in a condition, with each row elsewhere;
+ * a query without FROM is its constant in a condition. Integers are so where IN is a join. */
+static struct exactness exactness_of(const struct ast_query *q, bool condition, bool ordered,
+                                     bool of_extreme)
+{
+    bool bare = only_expression(q) != NULL;
+    bool alone = bare && condition;
+    struct exactness e = {.decimals = !ordered || (bare ? condition : !of_extreme),
+                          .integers = ordered ? alone : bare || condition};
+    return e;
+}
+
+/* Constant text in the select list of a subquery beside a number of which it must lose no digit, as
+ * in a plain comparison. *io: the comparison with the column. */
+static db_err exact_constant(struct binder *b, const struct lnode *query, uint32_t column,
+                             struct bexpr *left, struct exactness how, struct bexpr **io)
+{
+    struct bexpr *made = bind__constant_of(b, query, query->columns[column].id);
+    struct bexpr *by = (*io)->args[1];
+    struct bexpr *eq;
+    bool wanted =
+        left->type.id == TYPE_DECIMAL ? how.decimals : type_is_integer(&left->type) && how.integers;
+    if (!wanted || left->is_const || made == NULL || !made->is_const ||
+        !type_is_string(&made->type) || by->kind != BEXPR_CAST) {
+        return ERR_OK;
+    }
+    TRY(bind__comparison(b, AST_OP_EQ, left, made, &eq));
+    if (eq->kind == BEXPR_FUNC && eq->arg_count == 2 &&
+        eq->args[1]->type.id == (left->type.id == TYPE_DECIMAL ? TYPE_DECIMAL : TYPE_BIGINT)) {
+        TRY(bind__cast(b, by->args[0], &eq->args[1]->type, false, &eq->args[1]));
+        *io = eq;
+    }
+    return ERR_OK;
+}
+
 /* Casts the left side and the subquery's columns to types in which they compare as MySQL compares
  * them. */
 static db_err match_columns(struct binder *b, const struct scope *scope, struct bsubquery *sub,
-                            struct bexpr **left, uint32_t n, const char *sign)
+                            const struct ast_query *q, struct bexpr **left, uint32_t n,
+                            const char *sign)
 {
     struct select_item *items = BIND_ARRAY(b, struct select_item, sub->root->column_count + 1);
     bool any = false;
     bool condition =
         scope->place == PLACE_WHERE || scope->place == PLACE_ON || scope->place == PLACE_HAVING;
-    bool of_extreme =
-        condition && !sub->correlated && (sign[0] == '<' || sign[0] == '>') && sign[1] != '>';
+    bool ordered = (sign[0] == '<' || sign[0] == '>') && sign[1] != '>';
+    bool of_extreme = condition && !sub->correlated && ordered;
+    struct exactness exact = exactness_of(q, condition, ordered, of_extreme);
     sub->equal = BIND_ARRAY(b, struct bexpr *, n + 1);
     sub->compared = sub->root;
     if (items == NULL || sub->equal == NULL) {
@@ -232,6 +274,8 @@ static db_err match_columns(struct binder *b, const struct scope *scope, struct 
         }
         TRY(of_extreme ? ERR_OK : constant_fits(b, sub->compared, i, eq));
         TRY(in_one_collation(b, eq));
+        TRY(exact_constant(b, sub->compared, i, left[i], exact, &eq));
+        sub->equal[i] = eq;
         left[i] = eq->args[0];
         any = any || eq->args[1] != column;
         items[i].expr = eq->args[1];
@@ -273,7 +317,7 @@ db_err bind__in_subquery(struct binder *b, struct scope *scope, struct bexpr *le
         }
         TRY(bind__note_compared(b, both, ARRAY_COUNT(both), false));
     }
-    TRY(match_columns(b, scope, sub, args, n, "="));
+    TRY(match_columns(b, scope, sub, q, args, n, "="));
     struct sql_type t = truth(false);
     struct bexpr *e = subquery_node(b, BEXPR_SUBQUERY_IN, &t, sub, 0);
     if (e == NULL) {
@@ -311,7 +355,8 @@ db_err bind__quantified(struct binder *b, struct scope *scope, const struct ast_
     TRY(bind__refuse_vector_order(b, q->op, &args[0]->type, &sub->root->columns[0].type));
     static const char *const signs[] = {"=", "<=>", "<>", "<", "<=", ">", ">="};
     static const char *const opposite[] = {"<>", "<>", "=", ">=", ">", "<=", "<"};
-    TRY(match_columns(b, scope, sub, args, n, (q->all ? opposite : signs)[q->op - AST_OP_EQ]));
+    TRY(match_columns(b, scope, sub, q->query, args, n,
+                      (q->all ? opposite : signs)[q->op - AST_OP_EQ]));
     static const uint8_t ops[] = {CMP_EQ, CMP_NULL_EQ, CMP_NE, CMP_LT, CMP_LE, CMP_GT, CMP_GE};
     struct sql_type t = truth(false);
     struct bexpr *e = subquery_node(b, BEXPR_SUBQUERY_QUANTIFIED, &t, sub, 0);

@@ -66,7 +66,8 @@ static db_err to_decimal(struct cast_ctx *ctx, const struct sql_type *from, cons
         decimal_zero(&d);
         d.scale = to->decimals;
         cast_warn(ctx, CAST_WARNING, 1264, expr_text(ctx), (unsigned long long)ctx->row);
-    } else if ((decimal_fit(&d, to->length, to->decimals, &d) & DECIMAL_OVERFLOW) != 0) {
+    } else if (((to->wire & TYPE_W_WHOLE_DECIMAL) == 0 || v->phys != PHYS_STR) &&
+               (decimal_fit(&d, to->length, to->decimals, &d) & DECIMAL_OVERFLOW) != 0) {
         cast_warn(ctx, CAST_WARNING, 1264, expr_text(ctx), (unsigned long long)ctx->row);
     }
     value_tag(ret, to);

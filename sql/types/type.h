@@ -87,6 +87,7 @@ enum {
                                   are error 3988, when the statement begins */
     TYPE_W_WHOLE_DATE = 256,   /* with TYPE_W_LENIENT_DATE: numbers below 101 but 0 are no dates */
     TYPE_W_WHOLE_TEXT = 256,   /* of a cast to text: what is longer than the type says stays so */
+    TYPE_W_WHOLE_DECIMAL = 256, /* of a cast to DECIMAL: all digits that a text has stay */
     TYPE_W_COLUMN_TEXT = 16, /* of a cast to DECIMAL: of a column's text; without a digit it is told
                                 of as 1366 first */
     TYPE_W_MADE_TEXT = 32,   /* of a cast to DECIMAL: of text that is computed; that is told of only

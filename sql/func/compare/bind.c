@@ -179,8 +179,8 @@ static enum compare_kind choose(struct func_bind_ctx *ctx, struct func_arg *a, s
     return exact ? COMPARE_DECIMAL : compare_kind(&a->type, &b->type);
 }
 
-/* Of text: with the digits of the other, and if there is room one more before the point, and all
- * that there may be behind it. */
+/* Of text: every digit. The type is as if it had those of the other, and if there is room one more
+ * before the point, and all that there may be behind it. */
 static void want_decimal(struct func_arg *arg, const struct func_arg *other)
 {
     func__want_decimal(arg);
@@ -190,6 +190,7 @@ static void want_decimal(struct func_arg *arg, const struct func_arg *other)
         unsigned scale = room < DECIMAL_SCALE_MAX ? room : DECIMAL_SCALE_MAX;
         scale = scale < other->type.decimals ? other->type.decimals : scale;
         arg->want = type_decimal(DECIMAL_PRECISION_MAX, scale, false);
+        arg->want.wire |= TYPE_W_WHOLE_DECIMAL;
     }
 }
 
