@@ -57,6 +57,8 @@ db_err session__describe(struct sql_session *of, struct arena *a, struct infosch
     copy_text(seen.schema, sizeof(seen.schema), of->schema);
     copy_text(seen.info, sizeof(seen.info), slice_str(of->info));
     bool has_schema = of->has_schema;
+    bool runs = of->command != NULL &&
+                (strcmp(of->command, "Query") == 0 || strcmp(of->command, "Execute") == 0);
     p->command = slice_str(of->command == NULL ? "Sleep" : of->command);
     p->seconds = now > of->command_start_us ? (now - of->command_start_us) / 1000000u : 0;
     spin_unlock(&of->info_lock);
@@ -70,7 +72,12 @@ db_err session__describe(struct sql_session *of, struct arena *a, struct infosch
         TRY(arena_copy(a, whole_characters(slice_str(seen.info), sizeof(seen.info)), &p->info));
     }
     const char *state = atomic_load_explicit(&of->state, memory_order_acquire);
-    p->state = slice_str(state == NULL ? "" : state);
+    if (state == NULL) {
+        state = !runs                                                             ? ""
+                : atomic_load_explicit(&of->lists_sessions, memory_order_relaxed) ? "init"
+                                                                                  : "executing";
+    }
+    p->state = slice_str(state);
     return ERR_OK;
 }
 

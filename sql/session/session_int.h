@@ -316,6 +316,7 @@ struct sql_session {
     const char *command;
     uint64_t command_start_us;
     _Atomic(const char *) state; /* what it waits for, a literal; NULL: nothing */
+    _Atomic bool lists_sessions; /* SHOW PROCESSLIST */
     _Atomic int killed;          /* 0, 1 statement, 2 connection */
     bool in_statement;
     /* what is told of the command that runs (query_log.h) */

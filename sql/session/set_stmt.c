@@ -96,6 +96,18 @@ static void warn_deprecated(struct sql_session *s, const char *name)
     diag_area_add(&s->conditions, DIAG_WARNING, &d);
 }
 
+/* A packet may have at least what a buffer holds. */
+static void warn_packet(struct sql_session *s)
+{
+    struct sysvar_globals *g = engine__globals(s->engine);
+    bool less = g->values[VAR_max_allowed_packet].i < g->values[VAR_net_buffer_length].i;
+    sysvar_globals_unref(g);
+    if (less) {
+        diag_area_warn(&s->conditions, WARN_OPTION_BELOW_LIMIT, "max_allowed_packet",
+                       "net_buffer_length");
+    }
+}
+
 /* What MySQL warns of when the variable is assigned to. v NULL: DEFAULT. */
 static void warn_set(struct sql_session *s, enum sysvar_id id, const struct value *v)
 {
@@ -110,6 +122,8 @@ static void warn_set(struct sql_session *s, enum sysvar_id id, const struct valu
     case VAR_character_set_database:
         charset_warn_deprecated(&s->conditions, text ? v->str : SLICE_EMPTY);
         break;
+    case VAR_max_allowed_packet:
+    case VAR_net_buffer_length: warn_packet(s); break;
     case VAR_collation_connection:
     case VAR_collation_server:
     case VAR_collation_database:

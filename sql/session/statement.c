@@ -251,10 +251,13 @@ static db_err run_show_like(struct statement *st, const struct ast_stmt *ast)
     }
     if (err == ERR_OK && done) {
         s->is_only = only != NULL && table_is_temporary(only) ? only : NULL;
-        s->shows_status =
-            ast->kind == AST_STMT_SHOW && ((const struct ast_show *)ast)->what == AST_SHOW_STATUS;
+        int what = ast->kind == AST_STMT_SHOW ? (int)((const struct ast_show *)ast)->what : -1;
+        s->shows_status = what == AST_SHOW_STATUS;
+        atomic_store_explicit(&s->lists_sessions, what == AST_SHOW_PROCESSLIST,
+                              memory_order_relaxed);
         err = query__run_text(st, sql);
         s->shows_status = false;
+        atomic_store_explicit(&s->lists_sessions, false, memory_order_relaxed);
         s->is_only = NULL;
     }
     catalog_release(snap);
