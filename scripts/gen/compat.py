@@ -144,9 +144,11 @@ know).
   other bytes are part of them too, and of a variable that is bytes beside a literal in REGEXP_REPLACE).
 - `LOCK=NONE` and `LOCK=SHARED` are taken where nothing but the table's description changes. While rows are copied, checked or read for a new index
   nobody else has the table (1845).
-- Of a strict change that is refused SHOW WARNINGS lists the first error of what it computes. In MySQL some functions (`FIELD`, `INTERVAL`, `INSERT`,
-  `DIV`, `MAKEDATE`, `&`, `~`) compute their other arguments after one that has failed, and those errors are listed too; most, as `+`, `=`, `ROUND`, do not.
-  `DATE_ADD` of text tells of the number of days before the date.
+- Of a strict change that is refused SHOW WARNINGS lists the errors of all arguments that are still computed behind one that has failed, as in MySQL.
+  MySQL stops earlier, or reads an argument twice, in a few places: `INTERVAL` of integers, times of numbers in `TIMEDIFF`, `ADDTIME`, `TIME_FORMAT` and `EXTRACT`, comparisons of
+  rows, `IN (SELECT ...)`, the value of CASE, `LOG`, `UUID_TO_BIN` and `AES_ENCRYPT` of an argument that is not read after all. Of what holds a subquery or is
+  volatile (`RAND()`), computed for several rows, the first error is listed. JSON functions compute their arguments before they refuse one that is no document
+  (3146). `DATE_ADD` of text tells of the number of days before the date.
 - MySQL sees in more forms that a condition is never true (`a < a`), and then reads no row, of which a functional key part might be refused;
   in a change of a join it reads rows of one table, and refuses one of them, before it finds that the other has none.
 - `d IS NULL` is true of the zero date of a DATE or DATETIME column that may not be NULL when the column is a table's, in MySQL also when it is

@@ -121,8 +121,11 @@ struct bexpr {
             bool all;        /* QUANTIFIED: ALL, else ANY */
             enum cmp_op op;  /* QUANTIFIED */
         } subquery;
-        bool negated;  /* IN_LIST */
-        bool nullif;   /* CASE: of NULLIF */
+        bool negated; /* IN_LIST */
+        struct {
+            bool nullif; /* CASE: of NULLIF, of IF */
+            bool is_if;
+        };
         bool left_out; /* DEFAULT: of a row without values, where nothing is named */
         col_id_t held; /* HOLD, HELD: what makes them a pair */
         struct {

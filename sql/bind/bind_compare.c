@@ -263,8 +263,15 @@ static db_err within(struct binder *b, struct bexpr **parts, struct bexpr **ret)
 {
     const struct bexpr *upper = parts[1];
     bool call = upper->kind == BEXPR_FUNC && upper->arg_count == 2;
-    return call && may_tell(upper->args[1]) ? bind__op(b, "op_both", parts, 2, ret)
-                                            : bind__logic(b, BEXPR_AND, parts, 2, ret);
+    bool goes_on = call && upper->u.func->goes_on;
+    if (!call || !may_tell(upper->args[1])) {
+        return bind__logic(b, BEXPR_AND, parts, 2, ret);
+    }
+    TRY(bind__op(b, "op_both", parts, 2, ret));
+    if ((*ret)->kind == BEXPR_FUNC) {
+        (*ret)->u.func->goes_on = goes_on;
+    }
+    return ERR_OK;
 }
 
 db_err bind__between(struct binder *b, struct scope *scope, const struct ast_between *e,

@@ -57,6 +57,7 @@ static db_err bind_if(struct binder *b, struct bexpr **args, struct bexpr **ret)
     e->args = args;
     e->arg_count = 3;
     e->coercibility = coercibility;
+    e->u.is_if = true;
     bind__inherit(e);
     *ret = e;
     return ERR_OK;

@@ -87,6 +87,24 @@ void diag_area_add(struct diag_area *area, enum diag_level level, const struct d
     area->count++;
 }
 
+static bool is_of(const struct diag_condition *c, const struct diag *diag)
+{
+    return c->level == DIAG_ERROR && c->number == diag->number &&
+           slice_eq(c->text, slice_str(diag->text));
+}
+
+void diag_area_fail(struct diag_area *area, const struct diag *diag)
+{
+    /* Where not all are kept, errors are those of an expression, and the statement's is one. */
+    bool told = area->errors != 0 && area->count >= area->max;
+    for (uint32_t i = 0; i < area->count && !told; i++) {
+        told = is_of(&area->conditions[i], diag);
+    }
+    if (!told) {
+        diag_area_add(area, DIAG_ERROR, diag);
+    }
+}
+
 static void add_formatted(struct diag_area *area, enum diag_level level, enum my_errno number,
                           enum my_errno format_of, va_list args)
 {

@@ -64,6 +64,8 @@ void diag_area_warn(struct diag_area *area, enum my_errno number, ...);
 void diag_area_warn_as(struct diag_area *area, enum my_errno number, enum my_errno format_of, ...);
 /* Adds what a diag says (its number 0 counts as ER_UNKNOWN_ERROR). */
 void diag_area_add(struct diag_area *area, enum diag_level level, const struct diag *diag);
+/* Adds the error with which the statement ends, unless it has been told of when it was met. */
+void diag_area_fail(struct diag_area *area, const struct diag *diag);
 /* Adds what another area keeps, behind what is there. */
 void diag_area_append(struct diag_area *area, const struct diag_area *from);
 

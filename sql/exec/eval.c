@@ -164,7 +164,8 @@ static bool may_refuse(const struct bexpr *func, const struct bexpr *e)
 /* The index of the argument that is evaluated as the k-th. */
 static uint32_t arg_at(const struct expr_state *s, uint32_t k)
 {
-    return (s->e->u.func->def->flags & FUNC_FROM_LAST) != 0 ? s->arg_count - 1 - k : k;
+    unsigned flags = s->e->u.func->def->flags & FUNC_ORDERS;
+    return LIKELY(flags == 0) ? k : exec__arg_in_order(flags, s->arg_count, k);
 }
 
 /* The k-th argument, one that may_refuse, when all others have been evaluated.
@@ -215,9 +216,10 @@ static db_err eval_needed(struct exec_ctx *ctx, struct expr_state *s, const stru
     return exec__eval(ctx, s->args[i], &some, &s->many[i]);
 }
 
-/* The arguments but those that may_refuse. *ret_later: there are such. */
+/* The arguments but those that may_refuse. *ret_later: there are such, still to come. *ret_stopped:
+ * there is an error behind which nothing more is computed. */
 static db_err eval_plain_args(struct exec_ctx *ctx, struct expr_state *s,
-                              const struct eval_rows *rows, bool *ret_later)
+                              const struct eval_rows *rows, bool *ret_later, bool *ret_stopped)
 {
     unsigned flags = s->e->u.func->def->flags;
     bool stops = (flags & FUNC_NULL_IF_ANY) != 0 && (flags & FUNC_SEES_ALL) == 0;
@@ -244,17 +246,24 @@ static db_err eval_plain_args(struct exec_ctx *ctx, struct expr_state *s,
         } else {
             TRY(exec__eval(ctx, s->args[i], &left, &s->many[i]));
         }
+        if (UNLIKELY(ctx->eval.cast->refused) && exec__stops(ctx, s, rows, i)) {
+            *ret_stopped = true;
+            return ERR_OK;
+        }
     }
     return ERR_OK;
 }
 
 static db_err eval_args(struct exec_ctx *ctx, struct expr_state *s, const struct eval_rows *rows,
-                        bool *ret_all_const, bool *ret_any_nulls)
+                        bool *ret_all_const, bool *ret_any_nulls, bool *ret_stopped)
 {
     bool all_const = true;
     bool nulls = false;
     bool later = false;
-    TRY(eval_plain_args(ctx, s, rows, &later));
+    TRY(eval_plain_args(ctx, s, rows, &later, ret_stopped));
+    if (UNLIKELY(*ret_stopped)) {
+        return ERR_OK;
+    }
     for (uint32_t k = 0; k < s->arg_count; k++) {
         uint32_t i = arg_at(s, k);
         if (later && may_refuse(s->e, s->args[i]->e)) {
@@ -308,13 +317,12 @@ static db_err eval_repeated(struct exec_ctx *ctx, struct expr_state *s,
 static uint32_t without_nulls(struct expr_state *s, const struct eval_rows *rows,
                               struct vector *out, uint16_t *sel)
 {
-    bool back = (s->e->u.func->def->flags & FUNC_FROM_LAST) != 0;
     uint32_t n = 0;
     for (uint32_t i = 0; i < rows->n; i++) {
         uint32_t row = eval_row(rows, i);
         bool null = false;
         for (uint32_t k = 0; k < s->arg_count && !null; k++) {
-            null = vec_is_null(s->many[back ? s->arg_count - 1 - k : k], row);
+            null = vec_is_null(s->many[arg_at(s, k)], row);
         }
         if (null) {
             vec_set_null(out, row);
@@ -356,11 +364,15 @@ static db_err eval_func(struct exec_ctx *ctx, struct expr_state *s, const struct
     struct eval_rows rows = *all;
     bool all_const;
     bool any_nulls;
+    bool stopped = false;
     if ((call->def->flags & FUNC_REPEATS) != 0) {
         TRY(eval_repeated(ctx, s, all));
         all_const = any_nulls = false;
     } else {
-        TRY(eval_args(ctx, s, all, &all_const, &any_nulls));
+        TRY(eval_args(ctx, s, all, &all_const, &any_nulls, &stopped));
+        if (UNLIKELY(stopped)) {
+            return exec__stopped_result(ctx, s, all, ret);
+        }
     }
     bool once = all_const && (call->def->flags & FUNC_VOLATILE) == 0;
     if (once) {
@@ -530,6 +542,9 @@ static db_err eval_hold(struct exec_ctx *ctx, struct expr_state *s, const struct
 {
     struct held_value held = {.up = ctx->held, .id = s->e->u.held};
     TRY(exec__eval(ctx, s->args[0], rows, &held.value));
+    if (UNLIKELY(ctx->eval.cast->refused) && rows->n == 1) {
+        return exec__stopped_result(ctx, s, rows, ret);
+    }
     ctx->held = &held;
     db_err err = exec__eval(ctx, s->args[1], rows, ret);
     ctx->held = held.up;
@@ -596,7 +611,15 @@ db_err expr_eval(struct exec_ctx *ctx, struct expr_state *state, const struct ch
 {
     struct eval_rows rows = {
         .in = in, .sel = in == NULL ? NULL : in->sel, .n = in == NULL ? 1 : in->count};
-    return cast_refusal(ctx->eval.cast, exec__eval(ctx, state, &rows, ret));
+    struct cast_ctx *cast = ctx->eval.cast;
+    const struct cast_ctx *telling = cast->telling;
+    cast->telling = rows.n == 1 ? cast : NULL;
+    db_err err = exec__eval(ctx, state, &rows, ret);
+    if (UNLIKELY(cast->refused)) {
+        err = exec__refused(ctx, state, &rows, err, ret);
+    }
+    cast->telling = telling;
+    return err;
 }
 
 db_err expr_eval_scalar(struct exec_ctx *ctx, const struct bexpr *e, struct value *ret)
@@ -631,31 +654,53 @@ db_err exec__truth(struct exec_ctx *ctx, const struct vector *v, uint32_t row, b
     return value_is_true(ctx->eval.cast, v->type, &x, ret);
 }
 
+/* The rows for which one condition holds. sel_out may be where the rows are. */
+static db_err filter_one(struct exec_ctx *ctx, struct expr_state *s, const struct eval_rows *rows,
+                         uint16_t *sel_out, uint32_t *ret_count)
+{
+    struct cast_ctx *cast = ctx->eval.cast;
+    struct vector *v;
+    uint32_t n = 0;
+    db_err err = exec__eval(ctx, s, rows, &v);
+    if (UNLIKELY(cast->refused)) {
+        return exec__refused(ctx, s, rows, err, &v);
+    }
+    TRY(err);
+    bool once = vec_is_const(v); /* the same for all rows of the chunk */
+    bool keep = false;
+    for (uint32_t i = 0; i < rows->n; i++) {
+        uint32_t row = eval_row(rows, i);
+        if (i == 0 || !once) {
+            keep = false;
+            TRY(vec_is_null(v, row) ? ERR_OK : exec__truth(ctx, v, row, &keep));
+            if (UNLIKELY(cast->refused)) {
+                return exec__refused_truth(ctx, v, row);
+            }
+        }
+        sel_out[n] = (uint16_t)row;
+        n += keep;
+    }
+    s->known = s->fixed && once;
+    s->truth = keep;
+    *ret_count = n;
+    return ERR_OK;
+}
+
 static db_err filter_rows(struct exec_ctx *ctx, struct expr_state *const *states, uint32_t count,
                           struct eval_rows rows, uint16_t *sel_out, uint32_t *ret_count)
 {
+    struct cast_ctx *cast = ctx->eval.cast;
     for (uint32_t c = 0; c < count && rows.n != 0; c++) {
-        struct vector *v;
         uint32_t n = 0;
         if (states[c]->known) { /* told of once, in the first chunk */
             rows.n = states[c]->truth ? rows.n : 0;
             continue;
         }
-        TRY(cast_refusal(ctx->eval.cast, exec__eval(ctx, states[c], &rows, &v)));
-        bool once = vec_is_const(v); /* the same for all rows of the chunk */
-        bool keep = false;
-        for (uint32_t i = 0; i < rows.n; i++) {
-            uint32_t row = eval_row(&rows, i);
-            if (i == 0 || !once) {
-                keep = false;
-                TRY(vec_is_null(v, row) ? ERR_OK : exec__truth(ctx, v, row, &keep));
-            }
-            sel_out[n] = (uint16_t)row;
-            n += keep;
-        }
-        TRY(cast_refusal(ctx->eval.cast, ERR_OK));
-        states[c]->known = states[c]->fixed && once;
-        states[c]->truth = keep;
+        const struct cast_ctx *telling = cast->telling;
+        cast->telling = rows.n == 1 ? cast : NULL;
+        db_err err = filter_one(ctx, states[c], &rows, sel_out, &n);
+        cast->telling = telling;
+        TRY(err);
         rows.sel = sel_out;
         rows.n = n;
     }

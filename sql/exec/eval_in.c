@@ -164,15 +164,24 @@ db_err exec__eval_in_list(struct exec_ctx *ctx, struct expr_state *s, const stru
         return ERR_LIMIT;
     }
     TRY(exec__eval(ctx, s->args[0], rows, &x));
+    if (UNLIKELY(ctx->eval.cast->refused) && rows->n == 1) {
+        return exec__stopped_result(ctx, s, rows, ret);
+    }
     TRY(exec__result(ctx, s, rows, &out));
     for (uint32_t k = 0; k < l->varying_count && l->known; k++) {
         TRY(exec__eval(ctx, s->args[l->varying[k]], rows, &s->many[k]));
+        if (UNLIKELY(ctx->eval.cast->refused) && rows->n == 1) {
+            return exec__stopped_result(ctx, s, rows, ret);
+        }
     }
     find_constants(l, x, rows, negated, &u, out);
     for (uint32_t k = 0; k < l->varying_count && u.n != 0; k++) {
         struct eval_rows left = {rows->in, u.sel, u.n};
         if (!l->known) {
             TRY(exec__eval(ctx, s->args[l->varying[k]], &left, &s->many[k]));
+            if (UNLIKELY(ctx->eval.cast->refused) && rows->n == 1) {
+                return exec__stopped_result(ctx, s, rows, ret);
+            }
         }
         leave_unequal(l, x, s->many[k], negated, &u, out);
     }

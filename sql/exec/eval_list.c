@@ -90,8 +90,7 @@ void exec__hush(void *arg, enum cast_level level, uint16_t number, const char *t
 static bool may_repeat(const struct eval_list *l)
 {
     for (uint32_t i = 0; i < l->count; i++) {
-        const struct expr_state *e = l->states[i];
-        if (e->e->is_volatile || e->e->has_subquery || e->assigns) {
+        if (!exec__may_repeat(l->states[i])) {
             return false;
         }
     }

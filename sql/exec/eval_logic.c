@@ -23,6 +23,9 @@ db_err exec__eval_and_or(struct exec_ctx *ctx, struct expr_state *s, const struc
     if (left == NULL) {
         return ERR_LIMIT;
     }
+    if (UNLIKELY(ctx->eval.cast->refused) && rows->n == 1) {
+        return exec__stopped_result(ctx, s, rows, ret);
+    }
     TRY(exec__result(ctx, s, rows, &out));
     struct eval_rows open = {.in = rows->in, .sel = left, .n = rows->n};
     for (uint32_t i = 0; i < rows->n; i++) {
@@ -50,6 +53,9 @@ db_err exec__eval_and_or(struct exec_ctx *ctx, struct expr_state *s, const struc
             vec_set_i64(out, row, !is_and);
         }
         open.n = n;
+        if (UNLIKELY(ctx->eval.cast->refused) && rows->n == 1) {
+            return exec__stopped_result(ctx, s, rows, ret);
+        }
     }
     *ret = out;
     return ERR_OK;
@@ -100,6 +106,9 @@ db_err exec__eval_case(struct exec_ctx *ctx, struct expr_state *s, const struct 
         uint32_t hits;
         TRY(exec__eval(ctx, s->args[a], &some, &v));
         TRY(split(ctx, v, open, &n, hit, &hits));
+        if (UNLIKELY(ctx->eval.cast->refused) && exec__case_stops(s, rows, a, hits != 0)) {
+            return exec__stopped_result(ctx, s, rows, ret);
+        }
         if (hits != 0) {
             some.sel = hit;
             some.n = hits;
@@ -136,6 +145,9 @@ db_err exec__eval_coalesce(struct exec_ctx *ctx, struct expr_state *s, const str
         struct vector *v;
         uint32_t stay = 0;
         TRY(exec__eval(ctx, s->args[a], &some, &v));
+        if (UNLIKELY(ctx->eval.cast->refused) && rows->n == 1 && !type_is_temporal(&s->e->type)) {
+            return exec__stopped_result(ctx, s, rows, ret); /* MYSQL: dates and times go on */
+        }
         for (uint32_t i = 0; i < n; i++) {
             uint32_t row = open[i];
             if (vec_is_null(v, row)) {

@@ -74,6 +74,26 @@ void exec__copy_rows(struct vector *dst, const struct vector *src, const uint16_
  * cast. */
 db_err exec__truth(struct exec_ctx *ctx, const struct vector *v, uint32_t row, bool *ret);
 
+/* ---- what is refused (eval_refused.c) ---- */
+
+/* The index of the argument that a call with one of FUNC_ORDERS evaluates as the k-th. */
+uint32_t exec__arg_in_order(unsigned orders, uint32_t count, uint32_t k);
+/* Does the call, of one row, compute nothing more behind this argument, as there is an error? Its
+ * result then. */
+bool exec__stops(const struct exec_ctx *ctx, const struct expr_state *s,
+                 const struct eval_rows *rows, uint32_t arg);
+bool exec__case_stops(const struct expr_state *s, const struct eval_rows *rows, uint32_t cond,
+                      bool holds);
+db_err exec__stopped_result(struct exec_ctx *ctx, struct expr_state *s,
+                            const struct eval_rows *rows, struct vector **ret);
+/* A value's truth was refused: its error, and tells of it. */
+db_err exec__refused_truth(struct exec_ctx *ctx, const struct vector *v, uint32_t row);
+bool exec__may_repeat(const struct expr_state *s);
+/* Rows have been evaluated, with err, and some of them were refused: tells of the first of those,
+ * and returns its error. */
+db_err exec__refused(struct exec_ctx *ctx, struct expr_state *s, const struct eval_rows *rows,
+                     db_err err, struct vector **ret);
+
 db_err exec__eval_and_or(struct exec_ctx *ctx, struct expr_state *s, const struct eval_rows *rows,
                          struct vector **ret);
 db_err exec__eval_case(struct exec_ctx *ctx, struct expr_state *s, const struct eval_rows *rows,

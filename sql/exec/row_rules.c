@@ -444,6 +444,7 @@ static db_err check(struct row_rules *r, struct exec_ctx *ctx, uint32_t i, bool 
 {
     const struct rule_check *rule = &r->rules->checks[i];
     struct vector *v;
+    ctx->eval.cast->refusal = NULL;
     db_err err = expr_eval(ctx, r->checks[i], &r->row, &v);
     if (err != ERR_SQL || rule->of_view) {
         bool holds = true;
@@ -455,7 +456,9 @@ static db_err check(struct row_rules *r, struct exec_ctx *ctx, uint32_t i, bool 
         return row_rules_judge(ctx, rule, v, ret_pass);
     }
     ctx->eval.cast->refused = false;
-    exec__warn_text(ctx, CAST_ERROR, ctx->diag->number, ctx->diag->text);
+    if (ctx->eval.cast->refusal == NULL) { /* else it has been told of */
+        exec__warn_text(ctx, CAST_ERROR, ctx->diag->number, ctx->diag->text);
+    }
     diag_reset(ctx->diag);
     return violated(ctx, rule, ret_pass);
 }

@@ -118,6 +118,18 @@ enum func_flags {
     /* MYSQL: which argument is the first one's equal, 0: none. They are evaluated one after the
      * other up to it, and not at all where the first one is NULL. */
     FUNC_FIRST_EQUAL = 1048576,
+    /* MYSQL: of a strict change that is refused: looks for an error behind each argument, and
+     * computes no other then; behind the second one alone. Others stop at one that is NULL, and go
+     * on else: the errors of all that are computed are listed. FUNC_GOES_ON: even then. */
+    FUNC_STOPS = 1 << 21,
+    FUNC_STOPS_SECOND = 1 << 25,
+    FUNC_GOES_ON = 1 << 26,
+    /* The order of the arguments, as FUNC_FROM_LAST: the first one last; the last one second; the
+     * second one first. */
+    FUNC_FIRST_LAST = 1 << 22,
+    FUNC_LAST_SECOND = 1 << 23,
+    FUNC_SECOND_FIRST = 1 << 24,
+    FUNC_ORDERS = FUNC_FROM_LAST | FUNC_FIRST_LAST | FUNC_LAST_SECOND | FUNC_SECOND_FIRST,
 };
 
 enum { FUNC_ARGS_MAX = 255 };
@@ -143,6 +155,7 @@ struct func_call {
      * needed. MYSQL: what is not needed is not evaluated. NULL: all are needed in all rows. */
     bool (*needs)(const struct func_call *call, struct vector *const *args, uint32_t k,
                   uint32_t row);
+    bool goes_on; /* of bind: FUNC_STOPS does not hold, as it is called here */
     /* The call as messages show it (1690): the binder's expression and how it prints. NULL in tests
      * of functions alone. */
     const void *source;
@@ -234,6 +247,10 @@ bool func_is_known(struct slice name);
 bool func_is_internal(struct slice name);
 size_t func_count(void);
 const struct func_def *func_at(size_t i);
+
+/* What a comparison (FUNC_COMPARISON) says of values that are equal; -1: it is none of two values.
+ */
+int func_of_equal(const struct func_call *call);
 
 /* Is it a comparison of doubles within a tolerance (compare_tolerance)? Then `=` is no equivalence:
  * neither hashes nor keys of the values say what is equal. */

@@ -483,7 +483,7 @@ db_err func__div_zero(struct eval_ctx *ctx, struct vector *out, uint32_t row)
     if ((ctx->cast->sql_mode & SQL_MODE_ERROR_FOR_DIVISION_BY_ZERO) == 0) {
         return ERR_OK;
     }
-    if (ctx->cast->strict) {
+    if (ctx->cast->strict && ctx->cast->warn == NULL) {
         return my_error(ctx->diag, ER_DIVISION_BY_ZERO);
     }
     func__warn(ctx, ER_DIVISION_BY_ZERO);

@@ -462,7 +462,7 @@ db_err session__finish(struct statement *st, db_err err)
     }
     session__fail(s, err);
     s->row_count = -1;
-    diag_area_add(&s->conditions, DIAG_ERROR, &s->diag);
+    diag_area_fail(&s->conditions, &s->diag);
     return st->sink->ops->error(st->sink, &s->diag);
 }
 

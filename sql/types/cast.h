@@ -36,10 +36,13 @@ struct cast_ctx {
      * and whoever evaluates returns it (cast_refusal). */
     bool refused;
     const struct diag *refusal; /* that error, whatever diag says by then; in the arena; or NULL */
-    const char *refused_type;   /* set while a value is cast to a TYPE_W_REFUSE_DATE: its name */
-    bool whole_date;            /* likewise, TYPE_W_WHOLE_DATE */
-    bool compared;              /* likewise, TYPE_W_COMPARED: expr is the column, or NULL */
-    bool lenient_date;          /* set while a value is cast to a TYPE_W_LENIENT_DATE */
+    /* Itself while one row is evaluated: each such error goes to warn when it is met. A copy, and
+     * who looks at several rows at once, tells of none. */
+    const struct cast_ctx *telling;
+    const char *refused_type; /* set while a value is cast to a TYPE_W_REFUSE_DATE: its name */
+    bool whole_date;          /* likewise, TYPE_W_WHOLE_DATE */
+    bool compared;            /* likewise, TYPE_W_COMPARED: expr is the column, or NULL */
+    bool lenient_date;        /* set while a value is cast to a TYPE_W_LENIENT_DATE */
     uint8_t div_precision_increment; /* 4 by default */
     uint16_t collation;              /* of text made from numbers and times: collation_connection */
     const struct timezone *tz;       /* @@time_zone */

@@ -356,7 +356,8 @@ db_err cast__datetime(struct cast_ctx *ctx, const struct sql_type *from, const s
         }
         *ret = r.v;
     }
-    *ret_null = is_null;
+    /* MYSQL: a date of which something is refused is none. */
+    *ret_null = is_null || (ctx->refused && (r.cond & TEMPORAL_TRUNCATED) != 0);
     return ERR_OK;
 }
 

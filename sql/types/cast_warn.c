@@ -55,6 +55,9 @@ int64_t cast_now_local(struct cast_ctx *ctx)
 static void set_refused(struct cast_ctx *ctx, uint16_t number, const char *sqlstate,
                         const char *text)
 {
+    if (ctx->telling == ctx && ctx->warn != NULL) {
+        ctx->warn(ctx->warn_arg, CAST_ERROR, number, text);
+    }
     if (ctx->refused) {
         return;
     }
@@ -71,9 +74,10 @@ static void set_refused(struct cast_ctx *ctx, uint16_t number, const char *sqlst
 static bool refuse(struct cast_ctx *ctx, enum cast_level level, uint16_t number,
                    const char *sqlstate, const char *text)
 {
-    /* out of range; no such number or date; too long; no value for a function; overflows; logarithm
+    /* out of range; no such number or date; too long; nothing to divide by; no value for a
+     * function; overflows; logarithm
      */
-    static const uint16_t refused[] = {1264, 1292, 1301, 1411, 1441, 3020, 6527};
+    static const uint16_t refused[] = {1264, 1292, 1301, 1365, 1411, 1441, 3020, 6527};
     bool is = false;
     for (size_t i = 0; ctx->strict && level == CAST_WARNING && i < ARRAY_COUNT(refused); i++) {
         is = is || number == refused[i];
@@ -106,9 +110,15 @@ db_err cast_refusal(struct cast_ctx *ctx, db_err err)
     if (err != ERR_OK && err != ERR_SQL) {
         return err;
     }
-    if (ctx->refusal != NULL) {
-        *ctx->diag = *ctx->refusal;
+    if (ctx->refusal == NULL) {
+        return ERR_SQL;
     }
+    if (err == ERR_SQL && ctx->telling == ctx && ctx->warn != NULL &&
+        (ctx->diag->number != ctx->refusal->number ||
+         strcmp(ctx->diag->text, ctx->refusal->text) != 0)) {
+        ctx->warn(ctx->warn_arg, CAST_ERROR, ctx->diag->number, ctx->diag->text);
+    }
+    *ctx->diag = *ctx->refusal;
     return ERR_SQL;
 }
 
@@ -212,7 +222,7 @@ void cast_warn_delimiter(struct cast_ctx *ctx, unsigned cond, const struct tempo
     if (ctx->warn == NULL) {
         return;
     }
-    if ((cond & (TEMPORAL_DEPRECATED | TEMPORAL_SUPERFLUOUS)) == 0) {
+    if ((cond & (TEMPORAL_DEPRECATED | TEMPORAL_SUPERFLUOUS)) == 0 || ctx->refused) {
         return;
     }
     char shown[MESSAGE_VALUE_MAX];

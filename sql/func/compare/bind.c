@@ -334,6 +334,8 @@ db_err compare_bind(BIND_ARGS)
         compare__refuse_later(&args[0], &args[1]);
         compare__refuse_later(&args[1], &args[0]);
     }
+    /* MYSQL: CASE compares its values, and BETWEEN integers, without a look at errors. */
+    call->goes_on = ctx->among && (!ctx->between || kind == COMPARE_INT);
     TRY(make_plan(ctx, call, args, kind, sign, text_arg, tolerance));
     call->variant |= tolerance != 0 ? COMPARE_NEAR : 0;
     if ((call->def->flags & FUNC_NULL_IF_ANY) == 0) {

@@ -228,6 +228,19 @@ db_err compare_eval(EVAL_ARGS)
     return loops(ctx, op, call, args, sel, n, vec_i64s(out));
 }
 
+int func_of_equal(const struct func_call *call)
+{
+    if (call->def->eval != compare_eval && call->def->eval != compare_nulleq) {
+        return -1;
+    }
+    switch (call->variant & COMPARE_OP_MASK) {
+    case COMPARE_EQ:
+    case COMPARE_LE:
+    case COMPARE_GE: return 1;
+    default: return 0;
+    }
+}
+
 bool func_compares_near(const struct func_call *call)
 {
     bool compares = call->def->eval == compare_eval || call->def->eval == compare_nulleq;
