@@ -786,7 +786,7 @@ db_err bind__cast_expr(struct binder *b, struct scope *scope, const struct ast_c
     }
     TRY(bind__cast_target(b, c->type, &e->type, cast_name(c), &t));
     t.flags = (uint8_t)((t.flags & ~TYPE_F_ZEROFILL) | TYPE_F_EXPR);
-    TRY(type_is_integer(&t) ? bind__note_number(b, e, NUM_INT) : ERR_OK);
+    TRY(type_is_integer(&t) ? bind__note_argument(b, e) : ERR_OK);
     TRY(bind__cast_asked(b, e, &t, BIND_ASKED_BY_CAST, ret));
     /* MYSQL: what CAST can refuse may be NULL, and so may strings in strict mode. */
     bool string = type_is_string(&t) && (b->opts->sql_mode & SQL_MODE_STRICT) == 0;

@@ -385,6 +385,8 @@ MUST_USE db_err bind__note_compared(struct binder *b, struct bexpr *const *args,
                                     bool widest);
 /* A parameter that is used as a number of this kind; nothing happens to another expression. */
 MUST_USE db_err bind__note_number(struct binder *b, struct bexpr *e, enum func_number kind);
+/* One that is asked for an integer when it is used, whatever it is then. */
+MUST_USE db_err bind__note_argument(struct binder *b, struct bexpr *e);
 /* Values one of which is the result: parameters are of the widest kind of the others, if all of
  * those are numbers. */
 MUST_USE db_err bind__note_branches(struct binder *b, struct bexpr **args, uint32_t first,

@@ -6,6 +6,8 @@
  * place that says something counts; where nothing is said a parameter has its value's type. */
 #include "sql/bind/bind_int.h"
 
+#include "sql/charset/charset.h"
+
 static bool is_param(const struct bexpr *e)
 {
     return e->kind == BEXPR_PARAM && e->placeholder;
@@ -53,16 +55,26 @@ db_err bind__note_number(struct binder *b, struct bexpr *e, enum func_number kin
     return note_typed(b, e, kind, PARAM_NUMBER_ASKED);
 }
 
+db_err bind__note_argument(struct binder *b, struct bexpr *e)
+{
+    return note_typed(b, e, NUM_INT, PARAM_NUMBER_ARGUMENT);
+}
+
 db_err bind__note_compared(struct binder *b, struct bexpr *const *args, uint32_t count, bool widest)
 {
     unsigned number = 0;
+    bool text = false;
     for (uint32_t i = 0; i < count && b->opts->prepare; i++) {
         const struct sql_type *t = &args[i]->type;
         if (!args[i]->placeholder && (type_is_numeric(t) || t->id == TYPE_YEAR)) {
             unsigned n = PARAM_NUMBER_COMPARED + 1u + func_number_of(t);
             number = number == 0 || (widest && n > number) ? n : number;
         }
+        bool names = t->id == TYPE_ENUM || t->id == TYPE_SET;
+        text = text ||
+               (!args[i]->has_param && t->collation != COLL_BINARY && (type_is_string(t) || names));
     }
+    number = number == 0 && text ? PARAM_NUMBER_TEXT : number;
     for (uint32_t i = 0; i < count && number != 0; i++) {
         if (is_param(args[i])) {
             TRY(note(b, args[i], number));
@@ -94,18 +106,18 @@ db_err bind__note_branches(struct binder *b, struct bexpr **args, uint32_t first
     return ERR_OK;
 }
 
-/* Functions of numbers, and the kinds of their first argument and of the others. */
+/* Functions of numbers, and the kind of those; digits: the second argument is how many of them. */
 static const struct number_place {
     const char *name;
-    enum func_number first, others;
+    enum func_number kind;
+    bool digits;
 } g_places[] = {
-    {"op_neg", NUM_DOUBLE, NUM_DOUBLE},    {"abs", NUM_DOUBLE, NUM_DOUBLE},
-    {"ceil", NUM_DOUBLE, NUM_DOUBLE},      {"ceiling", NUM_DOUBLE, NUM_DOUBLE},
-    {"floor", NUM_DOUBLE, NUM_DOUBLE},     {"round", NUM_DECIMAL, NUM_INT},
-    {"truncate", NUM_DECIMAL, NUM_INT},    {"op_not", NUM_INT, NUM_INT},
-    {"op_xor", NUM_INT, NUM_INT},          {"op_is_true", NUM_INT, NUM_INT},
-    {"op_is_not_true", NUM_INT, NUM_INT},  {"op_is_false", NUM_INT, NUM_INT},
-    {"op_is_not_false", NUM_INT, NUM_INT},
+    {"abs", NUM_DOUBLE, false},      {"ceil", NUM_DOUBLE, false},
+    {"ceiling", NUM_DOUBLE, false},  {"floor", NUM_DOUBLE, false},
+    {"round", NUM_DECIMAL, true},    {"truncate", NUM_DECIMAL, true},
+    {"op_not", NUM_INT, false},      {"op_xor", NUM_INT, false},
+    {"op_is_true", NUM_INT, false},  {"op_is_not_true", NUM_INT, false},
+    {"op_is_false", NUM_INT, false}, {"op_is_not_false", NUM_INT, false},
 };
 
 static bool is_one_of(const char *name, const char *const *names, size_t count)
@@ -117,8 +129,8 @@ static bool is_one_of(const char *name, const char *const *names, size_t count)
     return found;
 }
 
-/* MYSQL: of two parameters nothing is known but that they are numbers; a quotient reads what is no
- * number to its end as a DECIMAL, whatever it was to be. */
+/* MYSQL: of two parameters nothing is known but that they are numbers, beside text one is text; a
+ * quotient reads what is no number to its end as a DECIMAL, whatever it was to be. */
 static db_err note_arithmetic(struct binder *b, const char *name, struct bexpr **args)
 {
     unsigned flag = strcmp(name, "op_div") == 0 ? PARAM_NUMBER_QUOTIENT : 0;
@@ -126,6 +138,10 @@ static db_err note_arithmetic(struct binder *b, const char *name, struct bexpr *
     enum func_number kinds[] = {func_number_of(&args[1]->type), func_number_of(&args[0]->type)};
     for (uint32_t i = 0; i < ARRAY_COUNT(kinds); i++) {
         enum func_number kind = both ? NUM_DOUBLE : kinds[i];
+        if (!both && is_param(args[i]) && type_is_string(&args[1 - i]->type)) {
+            TRY(note(b, args[i], PARAM_NUMBER_TEXT));
+            continue;
+        }
         TRY(note_typed(b, args[i], kind, kind == NUM_INT ? flag : 0));
     }
     return ERR_OK;
@@ -148,7 +164,8 @@ db_err bind__note_operands(struct binder *b, const struct func_def *def, struct 
     }
     for (size_t i = 0; i < ARRAY_COUNT(g_places); i++) {
         for (uint32_t k = 0; k < count && strcmp(def->name, g_places[i].name) == 0; k++) {
-            TRY(bind__note_number(b, args[k], k == 0 ? g_places[i].first : g_places[i].others));
+            TRY(k != 0 && g_places[i].digits ? bind__note_argument(b, args[k])
+                                             : bind__note_number(b, args[k], g_places[i].kind));
         }
     }
     return ERR_OK;

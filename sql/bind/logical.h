@@ -288,7 +288,14 @@ struct bound_target { /* a table that DML changes */
 };
 
 /* struct bound_stmt.param_numbers */
-enum { PARAM_NUMBER_COMPARED = 8, PARAM_NUMBER_QUOTIENT = 16, PARAM_NUMBER_ASKED = 32 };
+enum {
+    PARAM_NUMBER_COMPARED = 8,   /* with what it is compared with */
+    PARAM_NUMBER_QUOTIENT = 16,  /* an integer in a quotient */
+    PARAM_NUMBER_ASKED = 32,     /* not of arithmetic */
+    PARAM_NUMBER_TEXT = 64,      /* beside text: no number, until one is given */
+    PARAM_NUMBER_ARGUMENT = 128, /* asked for an integer, whatever it is */
+    PARAM_NUMBER_FLAGS = 248
+};
 
 struct bound_stmt {
     enum bound_kind kind;
@@ -313,9 +320,7 @@ struct bound_stmt {
     const struct early_cast *early; /* the last first */
     uint32_t early_count;
     /* At PREPARE, by index: the kind of number (1 + enum func_number) that its place makes of a
-     * parameter, with PARAM_NUMBER_COMPARED that of the number that it is compared with, with
-     * PARAM_NUMBER_QUOTIENT an integer in a quotient, with PARAM_NUMBER_ASKED not of arithmetic, 0:
-     * none; NULL: of all */
+     * parameter, with a flag that says what the place is; 0: none; NULL: of all */
     uint8_t *param_numbers;
     bool session_bound; /* types came from variables of the session: not for the plan cache */
     /* DML */

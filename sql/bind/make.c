@@ -598,7 +598,7 @@ db_err bind__call(struct binder *b, const struct func_def *def, struct bexpr **a
         if (fa[i].want_cast) {
             bool compared = (def->flags & FUNC_COMPARISON) != 0;
             if (type_is_integer(&fa[i].want) && !compared) {
-                TRY(bind__note_number(b, args[i], NUM_INT));
+                TRY(bind__note_argument(b, args[i]));
             }
             if (compared && count == 2) {
                 bind__late_date(b, &fa[1 - i], &fa[i], args[i]);

@@ -1,7 +1,9 @@
 /* Parameters whose places ask for numbers, as PREPARE has found (struct bound_stmt.param_numbers).
  *
- * MYSQL: such a parameter takes text for the kind of number that it has, and keeps the widest kind
- * that it was given. NULL is NULL. */
+ * MYSQL: such a parameter takes text for the kind of number that it has. A value that does not fit
+ * (a DECIMAL for an integer, a number for text) makes the server prepare the statement again: each
+ * parameter is then of the type of the value that it has just been given, text that is a number of
+ * the former kind stays one, and of NULL the place decides anew. */
 #include "sql/session/session_int.h"
 #include "sql/types/decimal.h"
 
@@ -76,49 +78,112 @@ static db_err convert(struct cast_ctx *cast, const struct sql_type *to, struct v
     return ERR_OK;
 }
 
-db_err param__number(struct sql_session *s, uint8_t *io_number, bool changes, struct value *v,
-                     struct sql_type *t)
+static bool is_number(unsigned number)
 {
-    enum func_number given = func_number_of(t);
-    unsigned place =
-        *io_number & (PARAM_NUMBER_COMPARED | PARAM_NUMBER_QUOTIENT | PARAM_NUMBER_ASKED);
-    enum func_number kind = (enum func_number)(*io_number - place - 1);
-    bool compared = place == PARAM_NUMBER_COMPARED;
-    bool text = type_is_string(t);
-    struct cast_ctx cast;
+    return (number & ~(unsigned)PARAM_NUMBER_FLAGS) != 0;
+}
+
+static enum func_number kind_of(unsigned number)
+{
+    return (enum func_number)((number & ~(unsigned)PARAM_NUMBER_FLAGS) - 1);
+}
+
+/* A value as the kind of number that its parameter has. */
+static db_err as_number(struct cast_ctx *cast, unsigned number, bool changes, struct value *v,
+                        struct sql_type *t)
+{
+    enum func_number kind = kind_of(number);
+    unsigned place = number & PARAM_NUMBER_FLAGS;
+    bool compared = place == PARAM_NUMBER_COMPARED || place == PARAM_NUMBER_TEXT;
+    if (place == PARAM_NUMBER_ARGUMENT && !v->is_null) {
+        kind = type_is_string(t) ? (is_wide_text(cast, t, v) ? NUM_DECIMAL : NUM_INT)
+                                 : func_number_of(t);
+    }
+    bool whole_quotient = place == PARAM_NUMBER_QUOTIENT && kind == NUM_INT;
     if (v->is_null && !compared) {
         *t = bind_number_type(kind);
         t->flags |= TYPE_F_EXPR;
         value_set_null(v, t);
     }
-    if (v->is_null || type_is_temporal(t) || t->id == TYPE_JSON) {
+    if (v->is_null || (!type_is_string(t) && (compared || func_number_of(t) == kind))) {
         return ERR_OK;
     }
-    query__cast_ctx(s, &cast, false);
-    cast.arena = &s->stmt_arena;
-    if (!text) {
-        kind = given > kind ? given : kind;
-        *io_number = (uint8_t)(kind + place + 1);
-        if (given == kind || compared) {
-            return ERR_OK;
-        }
-    } else if (kind == NUM_INT && is_wide_text(&cast, t, v)) {
-        kind = NUM_DECIMAL;
-        *io_number = (uint8_t)(kind + place + 1);
-    }
-    struct sql_type to = bind_number_type(kind);
+    /* text and numbers meet as DOUBLE */
+    struct sql_type to = bind_number_type(place == PARAM_NUMBER_TEXT ? NUM_DOUBLE : kind);
     struct sql_type decimal = bind_number_type(NUM_DECIMAL);
     /* what a change refuses is so where it is evaluated; what is too large compares as it is */
-    if (place == PARAM_NUMBER_ASKED && text && changes && cast_fit(&cast, t, v, &to) != FIT_WHOLE) {
+    bool later = compared || (place >= PARAM_NUMBER_ASKED && type_is_string(t));
+    if ((later && changes && cast_fit(cast, t, v, &to) != FIT_WHOLE) ||
+        (compared && cast_fit(cast, t, v, &decimal) == FIT_OUT_OF_RANGE)) {
         return ERR_OK;
     }
-    if (compared && ((changes && cast_fit(&cast, t, v, &to) != FIT_WHOLE) ||
-                     cast_fit(&cast, t, v, &decimal) == FIT_OUT_OF_RANGE)) {
-        return ERR_OK;
+    TRY(convert(cast, whole_quotient ? &decimal : &to, v, t));
+    t->decimals = whole_quotient ? 0 : t->decimals;
+    return ERR_OK;
+}
+
+/* What a parameter may be given beside text: kinds of numbers in the order in which each holds
+ * those before, and one class for each other type. */
+static unsigned class_of(const struct sql_type *t)
+{
+    enum { OTHERS = 8 };
+    return type_is_string(t)    ? 0
+           : type_is_numeric(t) ? 1u + (unsigned)func_number_of(t)
+                                : OTHERS + (unsigned)t->id;
+}
+
+static bool fits(const struct cast_ctx *cast, const struct param_state *p, const struct value *v,
+                 const struct sql_type *t)
+{
+    unsigned given = class_of(t);
+    unsigned has = is_number(p->number) ? 1u + (unsigned)kind_of(p->number) : p->given;
+    if (v->is_null || (given == 0 && has != 1u + NUM_INT)) {
+        return true;
     }
-    TRY(convert(&cast, place == PARAM_NUMBER_QUOTIENT && kind == NUM_INT ? &decimal : &to, v, t));
-    if (place == PARAM_NUMBER_QUOTIENT && kind == NUM_INT) {
-        t->decimals = 0;
+    if (given == 0) {
+        return !is_number(p->number) || !is_wide_text(cast, t, v);
+    }
+    return given == has || (given < has && has <= 1u + NUM_DOUBLE);
+}
+
+/* The statement is prepared again: the parameter is of its value's type. */
+static void take(const struct cast_ctx *cast, struct param_state *io, const struct value *v,
+                 const struct sql_type *t)
+{
+    unsigned given = v->is_null ? 0 : class_of(t);
+    if (v->is_null) {
+        io->number = io->place;
+    } else if (given != 0) {
+        bool number = io->place != 0 && given <= 1u + NUM_DOUBLE;
+        io->number = number ? (uint8_t)((io->place & PARAM_NUMBER_FLAGS) + given) : 0;
+    } else if (is_number(io->number)) {
+        struct sql_type to = bind_number_type(kind_of(io->number));
+        if (kind_of(io->number) == NUM_INT && is_wide_text(cast, t, v)) {
+            io->number = (uint8_t)((io->number & PARAM_NUMBER_FLAGS) + 1u + NUM_DECIMAL);
+        } else if (cast_fit(cast, t, v, &to) != FIT_WHOLE) {
+            io->number = 0;
+        }
+    }
+    io->given = (uint16_t)given;
+}
+
+db_err param__numbers(struct sql_session *s, struct param_state *io_states, uint32_t count,
+                      bool changes, struct value *values, struct sql_type *types)
+{
+    struct cast_ctx cast;
+    bool again = false;
+    query__cast_ctx(s, &cast, false);
+    cast.arena = &s->stmt_arena;
+    for (uint32_t i = 0; i < count; i++) {
+        again = again || !fits(&cast, &io_states[i], &values[i], &types[i]);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (again) {
+            take(&cast, &io_states[i], &values[i], &types[i]);
+        }
+        if (is_number(io_states[i].number)) {
+            TRY(as_number(&cast, io_states[i].number, changes, &values[i], &types[i]));
+        }
     }
     return ERR_OK;
 }

@@ -45,7 +45,7 @@ struct sql_stmt {
     struct plan_key key;
     struct sql_type *types; /* of the plan's parameters */
     struct var_types vars;
-    uint8_t *numbers; /* by parameter: as plan->param_numbers; NULL: none */
+    struct param_state *states; /* by parameter; NULL: no place asks for a number */
     /* cursor */
     struct arena cursor_arena;
     struct kept_chunk *first, *last;
@@ -101,10 +101,11 @@ static db_err describe(struct sql_stmt *p)
         err = result__columns(s, plan, cols, p->column_count, &p->arena, &p->columns);
     }
     if (err == ERR_OK && plan->param_numbers != NULL) {
-        p->numbers = arena_alloc(&p->arena, p->param_count);
-        err = p->numbers == NULL ? ERR_NOMEM : ERR_OK;
-        if (err == ERR_OK) {
-            memcpy(p->numbers, plan->param_numbers, p->param_count);
+        p->states = ARENA_ARRAY(&p->arena, struct param_state, p->param_count);
+        err = p->states == NULL ? ERR_NOMEM : ERR_OK;
+        for (uint32_t i = 0; i < p->param_count && err == ERR_OK; i++) {
+            uint8_t number = plan->param_numbers[i];
+            p->states[i] = (struct param_state){.place = number, .number = number};
         }
     }
     plan_unref(plan);
@@ -436,13 +437,13 @@ static db_err execute(struct sql_stmt *p, struct statement *st)
     return err;
 }
 
-/* A parameter whose place asks for a number. */
-static db_err number_of(struct sql_stmt *p, uint32_t i, struct value *v, struct sql_type *t)
+/* Parameters whose places ask for numbers. */
+static db_err as_numbers(struct sql_stmt *p, struct value *values, struct sql_type *types)
 {
-    if (p->numbers == NULL || p->numbers[i] == 0) {
-        return ERR_OK;
-    }
-    return param__number(p->session, &p->numbers[i], p->ast->kind != AST_STMT_SELECT, v, t);
+    bool changes = p->ast->kind != AST_STMT_SELECT;
+    return p->states == NULL
+               ? ERR_OK
+               : param__numbers(p->session, p->states, p->param_count, changes, values, types);
 }
 
 static db_err bind_params(struct sql_stmt *p, const struct sql_param *params, uint32_t count,
@@ -456,8 +457,8 @@ static db_err bind_params(struct sql_stmt *p, const struct sql_param *params, ui
     }
     for (uint32_t i = 0; i < count; i++) {
         TRY(param_value(s, &params[i], &values[i], &types[i]));
-        TRY(number_of(p, i, &values[i], &types[i]));
     }
+    TRY(as_numbers(p, values, types));
     st->values = values;
     st->types = types;
     st->param_count = count;
@@ -774,8 +775,8 @@ static db_err execute_named(struct statement *st, const struct ast_execute *a)
             vars__bind_user(s, a->variables.items[i]->name, &types[i], &collation);
             types[i].flags |= TYPE_F_NOT_NULL | TYPE_F_EXPR;
         }
-        TRY(number_of(n->stmt, i, &values[i], &types[i]));
     }
+    TRY(as_numbers(n->stmt, values, types));
     st->values = values;
     st->types = types;
     st->param_count = a->variables.count;

@@ -644,11 +644,15 @@ db_err guard__plan(struct sql_session *s, const struct plan *plan);
 db_err load__run(struct statement *st, const struct ast_load_data *l);
 
 /* param_number.c */
-/* A parameter's value as the kind of number of its place, which changes with what it is given.
- * changes: the statement is no query. Text of the value is not kept; the result is in the
- * statement's memory. Does not park. */
-MUST_USE db_err param__number(struct sql_session *s, uint8_t *io_number, bool changes,
-                              struct value *v, struct sql_type *t);
+struct param_state {
+    uint8_t place;  /* as PREPARE found it: bound_stmt.param_numbers */
+    uint8_t number; /* as it is now; 0: the value's type is the parameter's */
+    uint16_t given; /* the class of what it was given last when the others changed; 0: text */
+};
+/* The parameters' values as the kinds of number of their places, which change with what is given.
+ * changes: the statement is no query. What is made is in the statement's memory. Does not park. */
+MUST_USE db_err param__numbers(struct sql_session *s, struct param_state *io_states, uint32_t count,
+                               bool changes, struct value *values, struct sql_type *types);
 
 /* prepared.c */
 db_err prepared__sql(struct statement *st, const struct ast_stmt *ast);
