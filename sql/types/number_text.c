@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/double_text.h"
 
 static const char pairs[] =
     "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
@@ -106,13 +107,8 @@ static unsigned layout(bool neg, const char *digits, unsigned n, int point, char
 /* The fewest digits that give the number back: how many, at least 1, and where the point is. */
 static unsigned shortest_digits(double magnitude, char *digits, int *ret_point)
 {
-    char sci[40];
-    for (int precision = magnitude < DBL_MIN ? 0 : 14; precision <= 16; precision++) {
-        snprintf(sci, sizeof(sci), "%.*e", precision, magnitude);
-        if (strtod(sci, NULL) == magnitude) {
-            break;
-        }
-    }
+    char sci[DOUBLE_TEXT_MAX];
+    double_shortest(magnitude, sci);
     return split_digits(sci, digits, ret_point);
 }
 

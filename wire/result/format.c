@@ -13,12 +13,12 @@
  * '+', no leading zero. */
 #include "wire/result/format.h"
 
-#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/double_text.h"
 #include "base/err.h"
 
 enum { DIGITS_MAX = 20, POINT_MIN = -14, POINT_MAX = 15 };
@@ -138,25 +138,6 @@ static size_t format_zero(char *out, double v)
     return n + 1;
 }
 
-/* The text of "%.*e" with its last digit one larger; false when that would carry. */
-static bool next_larger(char *text)
-{
-    char *last = strchr(text, 'e') - 1;
-    if (*last == '9' || *last == '.') {
-        return false;
-    }
-    (*last)++;
-    return true;
-}
-
-static bool reads_back(char *text, double v, bool power_of_two)
-{
-    if (strtod(text, NULL) == v) {
-        return true;
-    }
-    return power_of_two && next_larger(text) && strtod(text, NULL) == v;
-}
-
 static size_t format_shortest(char *out, double v)
 {
     double a = fabs(v);
@@ -173,16 +154,8 @@ static size_t format_shortest(char *out, double v)
             return lay_out(out, v < 0, digits, count, count - k);
         }
     }
-    char text[40];
-    int exponent;
-    bool power_of_two = frexp(a, &exponent) == 0.5;
-    /* Subnormal numbers have fewer digits to tell. */
-    for (int precision = a < DBL_MIN ? 0 : 14; precision <= 16; precision++) {
-        snprintf(text, sizeof(text), "%.*e", precision, v);
-        if (precision == 16 || reads_back(text, v, power_of_two)) {
-            break;
-        }
-    }
+    char text[DOUBLE_TEXT_MAX];
+    double_shortest(v, text);
     return lay_out_e(out, text);
 }
 
