@@ -143,7 +143,7 @@ know).
   text that a character set does not have (3854), is met in a row that another condition drops, is the plan's, as in MySQL. A constant that
   IF or NULLIF makes of others is converted where rows are compared (MySQL: also where there are none); UPDATE of several tables
   answers 1366 for what MySQL's plan may call 3854. Bytes of which a parameter or variable is a part meet text in regular expressions (MySQL: 3995 when
-  other bytes are part of them too, and of a variable that is bytes beside a literal in REGEXP_REPLACE).
+  other bytes are part of them too).
 - `LOCK=NONE` and `LOCK=SHARED` are taken where nothing but the table's description changes. While rows are copied, checked or read for a new index
   nobody else has the table (1845).
 - Of a strict change that is refused SHOW WARNINGS lists the errors of all arguments that are still computed behind one that has failed, as in MySQL.

@@ -17,7 +17,21 @@ static bool meets_text(const struct func_arg *a, uint32_t texts)
            (type_is_blob(&a->type) || (a->type.id == TYPE_BINARY && a->is_column));
 }
 
-/* MYSQL: text and bytes do not meet. Bytes of a parameter or variable are taken for text. */
+static db_err mismatch(struct func_bind_ctx *ctx, const struct func_arg *bytes,
+                       const struct func_arg *text, const char *operation)
+{
+    const char *name = collation_by_id(text->type.collation)->name;
+    return diag_set_sql(ctx->diag, ER_CHARACTER_SET_MISMATCH, "HY000",
+                        "Character set '%s' cannot be used in conjunction with '%s' in call to %s.",
+                        bytes < text ? "binary" : name, bytes < text ? name : "binary", operation);
+}
+
+static bool is_characters(const struct func_arg *a)
+{
+    return func__is_text(&a->type) && !is_bytes(a);
+}
+
+/* MYSQL: text and bytes do not meet, but those that parameters and variables are part of do. */
 static db_err refuse_bytes(struct func_bind_ctx *ctx, struct func_arg *args, uint32_t texts,
                            const char *operation)
 {
@@ -30,25 +44,41 @@ static db_err refuse_bytes(struct func_bind_ctx *ctx, struct func_arg *args, uin
         }
         if (is_bytes(a) && !a->of_param && bytes == NULL) {
             bytes = a;
-        } else if (func__is_text(&a->type) && !is_bytes(a) && text == NULL) {
+        } else if (is_characters(a) && text == NULL) {
             text = a;
         }
     }
-    if (text == NULL) {
+    return text == NULL || bytes == NULL ? ERR_OK : mismatch(ctx, bytes, text, operation);
+}
+
+/* Bytes of parameters and variables beside text, when they have agreed on a collation: of text they
+ * are text, of bytes the text is bytes. MYSQL: not a literal that replaces, beside another. */
+static db_err meet(struct func_bind_ctx *ctx, const struct func_call *call, struct func_arg *args,
+                   uint32_t texts, const char *operation)
+{
+    struct func_arg *bytes = NULL;
+    bool literal = false; /* has become bytes */
+    for (uint32_t i = 0; i < texts && bytes == NULL; i++) {
+        bytes = is_bytes(&args[i]) && args[i].of_param ? &args[i] : NULL;
+    }
+    if (bytes == NULL) {
         return ERR_OK;
     }
-    const char *name = collation_by_id(text->type.collation)->name;
-    if (bytes != NULL) {
-        return diag_set_sql(ctx->diag, ER_CHARACTER_SET_MISMATCH, "HY000",
-                            "Character set '%s' cannot be used in conjunction with '%s' in call to "
-                            "%s.",
-                            bytes < text ? "binary" : name, bytes < text ? name : "binary",
-                            operation);
-    }
     for (uint32_t i = 0; i < texts; i++) {
-        if (is_bytes(&args[i])) {
-            func__want_valid(&args[i], text->type.collation);
-            args[i].type.collation = text->type.collation;
+        struct func_arg *a = &args[i];
+        if (call->collation != COLL_BINARY) {
+            if (is_bytes(a)) {
+                func__want_valid(a, call->collation);
+                a->type.collation = call->collation;
+            }
+        } else if (is_characters(a)) {
+            bool is_literal = a->constant != NULL && !a->of_param;
+            if (i == 2 && literal && is_literal) {
+                return mismatch(ctx, bytes, a, operation);
+            }
+            literal = literal || is_literal;
+            a->want = type_blob(TYPE_LONGBLOB, COLL_BINARY);
+            a->want_cast = true;
         }
     }
     return ERR_OK;
@@ -57,8 +87,7 @@ static db_err refuse_bytes(struct func_bind_ctx *ctx, struct func_arg *args, uin
 /* MYSQL: a literal beside bytes is bytes, other text stays text. */
 static bool text_as_bytes(const struct func_call *call, const struct func_arg *a)
 {
-    return call->collation == COLL_BINARY && a->constant != NULL && func__is_text(&a->type) &&
-           !is_bytes(a);
+    return call->collation == COLL_BINARY && a->constant != NULL && is_characters(a);
 }
 
 /* Text and pattern agree on one collation; numbers stand between them, a replacement and
@@ -72,6 +101,7 @@ static db_err bind_common(BIND_ARGS, uint32_t texts, const char *operation)
     TRY(refuse_bytes(ctx, args, texts, operation));
     func__want_texts(ctx, args, texts);
     TRY(func_agree_collation(ctx, operation, args, 2, &call->collation, &coercibility));
+    TRY(meet(ctx, call, args, texts, operation));
     for (uint32_t i = 0; i < texts; i++) {
         bool text = type_is_string(&args[i].type) && call->collation != COLL_BINARY;
         if (text && args[i].want_cast) {
