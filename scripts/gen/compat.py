@@ -115,10 +115,10 @@ know).
   of a UNION in `IN (SELECT ...)` compare with a DECIMAL as doubles (MySQL by every digit).
   `IF` and `CASE` of text and numbers or times as a date are the chosen branch's date, but their text in
   `GREATEST` and `LEAST`; as a number they are the branch's, but their text in `FIELD`, and of a derived table also where MySQL merges it.
-  `SEC_TO_TIME`, `MAKETIME` and `FROM_UNIXTIME` of a column's text without a digit tell 1292 only (MySQL first 1366 of a column '' in row -1).
   `GREATEST` and `LEAST` of a date and of what is none compare as text (MySQL shows dates such as `16383-15-31`), text that is no date
   equals no other such text in `IN`. Warnings about constant text that is no date name no column in `IN` and HAVING, and come once, not with
-  each row, in BETWEEN and CASE; so do those about text that only the execution knows, a variable's. Constants in a list of rows are told of
+  each row, in BETWEEN and CASE; so do those about text that only the execution knows, a variable's. A value that is computed of text is told of
+  with each comparison of BETWEEN, CASE and NULLIF (MySQL: once). Constants in a list of rows are told of
   when a row is read (MySQL: also where there is none). As text
   `SUM` and `AVG` of FLOAT(M,D) and DOUBLE(M,D) have those decimals (MySQL all digits).
 - Result metadata: `(SELECT expression)` of more than a column or a literal is described as an expression, a sum of 65 digits as one

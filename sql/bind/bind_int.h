@@ -335,6 +335,9 @@ struct func_arg bind__arg(const struct bexpr *e);
 struct sql_type bind__result_type(struct sql_type t);
 /* IF or CASE as text that is read as a date: *io has that of the chosen branch (case_value.c). */
 MUST_USE db_err bind__moment_choice(struct binder *b, struct bexpr **io);
+/* Where text that becomes a DECIMAL comes from: TYPE_W_COLUMN_TEXT, TYPE_W_MADE_TEXT, or 0
+ * (case_value.c). */
+unsigned bind__text_source(const struct bexpr *e);
 /* bind__cast of what is asked for a value, and not stored (case_value.c). */
 enum bind_asker { BIND_ASKED, BIND_ASKED_BY_CAST, BIND_ASKED_BY_COMPARISON };
 MUST_USE db_err bind__cast_asked(struct binder *b, struct bexpr *e, const struct sql_type *to,

@@ -110,7 +110,7 @@ static bool asks_integer(const struct sql_type *to, enum bind_asker asker)
 /* MYSQL: a literal or parameter that is no number, as DECIMAL, is told of as cut; a column's text
  * without a digit as a wrong value before that; text that is computed, and that of TEXT, as a wrong
  * value only, and what stands behind its digits not at all. */
-static unsigned text_source(const struct bexpr *e)
+unsigned bind__text_source(const struct bexpr *e)
 {
     if (!type_is_string(&e->type) || e->type.id == TYPE_JSON) {
         return 0;
@@ -119,10 +119,10 @@ static unsigned text_source(const struct bexpr *e)
         return type_is_blob(&e->type) ? TYPE_W_MADE_TEXT : TYPE_W_COLUMN_TEXT;
     }
     if (e->kind == BEXPR_CAST && !e->u.cast.explicit_cast) {
-        return text_source(e->args[0]); /* what all branches agree on */
+        return bind__text_source(e->args[0]); /* what all branches agree on */
     }
     if (e->kind == BEXPR_CONST) {
-        return e->folded == NULL ? 0 : text_source(e->folded);
+        return e->folded == NULL ? 0 : bind__text_source(e->folded);
     }
     return e->kind == BEXPR_PARAM ? 0 : TYPE_W_MADE_TEXT;
 }
@@ -139,7 +139,7 @@ db_err bind__cast_asked(struct binder *b, struct bexpr *e, const struct sql_type
         struct sql_type t = *to;
         if (decimal) {
             t.wire &= (uint16_t) ~(TYPE_W_COLUMN_TEXT | TYPE_W_MADE_TEXT);
-            t.wire |= (uint16_t)text_source(e);
+            t.wire |= (uint16_t)bind__text_source(e);
         }
         return bind__cast(b, e, &t, asker == BIND_ASKED_BY_CAST, ret);
     }

@@ -610,6 +610,9 @@ db_err bind__call(struct binder *b, const struct func_def *def, struct bexpr **a
             TRY(bind__json_decimals(b, args[i]));
         }
         call->arg_types[i] = args[i]->type;
+        if (fa[i].reads_decimal) {
+            call->arg_types[i].wire = (uint16_t)bind__text_source(args[i]);
+        }
         consts[i] = args[i]->kind == BEXPR_CONST ? &args[i]->u.constant : NULL;
     }
     TRY(note_early_casts(b, def, fa, args, count));

@@ -668,14 +668,14 @@ static db_err filter_one(struct exec_ctx *ctx, struct expr_state *s, const struc
     TRY(err);
     bool once = vec_is_const(v); /* the same for all rows of the chunk */
     bool keep = false;
+    if (v->phys == PHYS_STR && cast->strict) {
+        TRY(exec__refuse_truths(ctx, v, rows));
+    }
     for (uint32_t i = 0; i < rows->n; i++) {
         uint32_t row = eval_row(rows, i);
         if (i == 0 || !once) {
             keep = false;
             TRY(vec_is_null(v, row) ? ERR_OK : exec__truth(ctx, v, row, &keep));
-            if (UNLIKELY(cast->refused)) {
-                return exec__refused_truth(ctx, v, row);
-            }
         }
         sel_out[n] = (uint16_t)row;
         n += keep;
@@ -699,6 +699,7 @@ static db_err filter_rows(struct exec_ctx *ctx, struct expr_state *const *states
         const struct cast_ctx *telling = cast->telling;
         cast->telling = rows.n == 1 ? cast : NULL;
         db_err err = filter_one(ctx, states[c], &rows, sel_out, &n);
+        err = UNLIKELY(cast->refused) ? cast_refusal(cast, err) : err;
         cast->telling = telling;
         TRY(err);
         rows.sel = sel_out;

@@ -75,16 +75,20 @@ db_err exec__stopped_result(struct exec_ctx *ctx, struct expr_state *s,
     return ERR_OK;
 }
 
-db_err exec__refused_truth(struct exec_ctx *ctx, const struct vector *v, uint32_t row)
+db_err exec__refuse_truths(struct exec_ctx *ctx, const struct vector *v,
+                           const struct eval_rows *rows)
 {
     struct cast_ctx *cast = ctx->eval.cast;
-    if (cast->telling == NULL) {
+    uint32_t n = vec_is_const(v) ? 1 : rows->n;
+    cast->telling = cast;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t row = eval_row(rows, i);
         bool ignored;
-        cast->telling = cast;
-        cast->refused = false;
-        TRY(exec__truth(ctx, v, row, &ignored));
+        if (!vec_is_null(v, row)) {
+            TRY(cast_refusal(cast, exec__truth(ctx, v, row, &ignored)));
+        }
     }
-    return cast_refusal(cast, ERR_OK);
+    return ERR_OK;
 }
 
 bool exec__may_repeat(const struct expr_state *s)

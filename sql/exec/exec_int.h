@@ -86,8 +86,10 @@ bool exec__case_stops(const struct expr_state *s, const struct eval_rows *rows, 
                       bool holds);
 db_err exec__stopped_result(struct exec_ctx *ctx, struct expr_state *s,
                             const struct eval_rows *rows, struct vector **ret);
-/* A value's truth was refused: its error, and tells of it. */
-db_err exec__refused_truth(struct exec_ctx *ctx, const struct vector *v, uint32_t row);
+/* In a strict change: the error of the first of the rows whose text is no truth value, and tells of
+ * it. */
+db_err exec__refuse_truths(struct exec_ctx *ctx, const struct vector *v,
+                           const struct eval_rows *rows);
 bool exec__may_repeat(const struct expr_state *s);
 /* Rows have been evaluated, with err, and some of them were refused: tells of the first of those,
  * and returns its error. */

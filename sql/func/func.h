@@ -216,6 +216,9 @@ struct func_arg {
     bool asks_moment;  /* text that is read as a date: of IF and CASE the chosen branch is asked */
     bool reads_number; /* text of which the call makes a number itself, with no word where it is
                           none */
+    /* Text of which the call makes a DECIMAL itself: its type in arg_types says where it comes
+     * from, TYPE_W_COLUMN_TEXT and TYPE_W_MADE_TEXT. */
+    bool reads_decimal;
     struct sql_type want;
 };
 

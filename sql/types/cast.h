@@ -99,6 +99,9 @@ MUST_USE db_err value_to_double(struct cast_ctx *ctx, const struct sql_type *fro
                                 const struct value *v, double *ret);
 MUST_USE db_err value_to_decimal(struct cast_ctx *ctx, const struct sql_type *from,
                                  const struct value *v, struct decimal *ret);
+/* The same, where `from` says of text where it comes from: TYPE_W_COLUMN_TEXT, TYPE_W_MADE_TEXT. */
+MUST_USE db_err text_to_decimal(struct cast_ctx *ctx, const struct sql_type *from,
+                                const struct value *v, struct decimal *ret);
 /* Text of any value, in the charset of ret's collation for text and in ASCII for the rest. */
 MUST_USE db_err value_to_text(struct cast_ctx *ctx, const struct sql_type *from,
                               const struct value *v, struct slice *ret);

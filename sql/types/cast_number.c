@@ -276,8 +276,8 @@ static void warn_mantissa(struct cast_ctx *ctx, struct slice text)
     }
 }
 
-static db_err text_to_decimal(struct cast_ctx *ctx, const struct value *v, unsigned wire,
-                              struct decimal *ret)
+static db_err read_decimal(struct cast_ctx *ctx, const struct value *v, unsigned wire,
+                           struct decimal *ret)
 {
     enum { NOT_ALL = DECIMAL_OVERFLOW | DECIMAL_BAD_NUM | DECIMAL_TRAILING | DECIMAL_TRUNCATED };
     struct slice s;
@@ -300,6 +300,14 @@ db_err value_to_decimal(struct cast_ctx *ctx, const struct sql_type *from, const
                         struct decimal *ret)
 {
     return cast__decimal(ctx, from, v, 0, ret);
+}
+
+db_err text_to_decimal(struct cast_ctx *ctx, const struct sql_type *from, const struct value *v,
+                       struct decimal *ret)
+{
+    bool text = type_is_string(from);
+    return cast__decimal(ctx, from, v,
+                         text ? from->wire & (TYPE_W_COLUMN_TEXT | TYPE_W_MADE_TEXT) : 0, ret);
 }
 
 db_err cast__decimal(struct cast_ctx *ctx, const struct sql_type *from, const struct value *v,
@@ -332,7 +340,7 @@ db_err cast__decimal(struct cast_ctx *ctx, const struct sql_type *from, const st
         break;
     case PHYS_DECIMAL: *ret = v->dec; break;
     case PHYS_TIME: temporal_to_decimal(ctx, v, ret); break;
-    case PHYS_STR: return text_to_decimal(ctx, v, wire, ret);
+    case PHYS_STR: return read_decimal(ctx, v, wire, ret);
     case PHYS__COUNT: break;
     }
     return ERR_OK;

@@ -265,7 +265,8 @@ db_err temporal__number_moment(struct eval_ctx *ctx, const struct sql_type *t,
 
 void temporal__want_seconds(struct func_arg *arg)
 {
-    if (arg->type.id != TYPE_DOUBLE && arg->type.id != TYPE_FLOAT && !type_is_string(&arg->type)) {
+    arg->reads_decimal = type_is_string(&arg->type);
+    if (arg->type.id != TYPE_DOUBLE && arg->type.id != TYPE_FLOAT && !arg->reads_decimal) {
         func__want_decimal(arg);
     }
 }
@@ -279,7 +280,7 @@ db_err temporal__get_seconds(struct eval_ctx *ctx, const struct sql_type *t, con
     }
     struct value n;
     vector_get(v, row, &n);
-    return value_to_decimal(ctx->cast, t, &n, ret);
+    return text_to_decimal(ctx->cast, t, &n, ret);
 }
 
 enum decimal_round_mode temporal__rounding(const struct eval_ctx *ctx)
