@@ -129,7 +129,7 @@ know).
   something else (warning 1052) is not told of by CREATE VIEW, and once of a common table expression that is read twice.
 - Collations: `IN` of a subquery that MySQL makes a join of, and drops because the condition is never true, is refused all the same (1267);
   text of no certain collation is not refused in ORDER BY of a window's RANK() and in a subquery after ANY and ALL. A parameter's type is its
-  value's, not what the place where it stands suggests: INSERT and UPDATE answer 1366 for text that the column's character set does not
+  value's, not what the place where it stands suggests: INSERT ... SELECT answers 1366 for text that the column's character set does not
   have (MySQL: 3988); an integer with a time of day loses it beside a DATE, and one that is no date is below every DATE; text that is no
   date is told of once. Text for a parameter where a number is asked for (beside
   one in arithmetic, comparisons, branches of IF, CASE and COALESCE, as a condition, by a function) is a number of that kind, and is told of once

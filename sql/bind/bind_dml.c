@@ -225,6 +225,7 @@ static db_err insert_row(struct binder *b, struct scope *scope, struct ast_expr 
             return my_error(b->diag, ER_OPERAND_COLUMNS, 1);
         }
         TRY(bind__check_generated(b, def, b->stmt->insert_columns[i], row[i]));
+        TRY(bind__note_stored(b, row[i], &def->columns[b->stmt->insert_columns[i]].type));
     }
     *ret = row;
     return ERR_OK;
@@ -652,7 +653,9 @@ static db_err update_set(struct binder *b, struct scope *scope, const struct ast
         if (a->expr->kind == BEXPR_ROW) {
             return my_error(b->diag, ER_OPERAND_COLUMNS, 1);
         }
-        TRY(bind__check_generated(b, tables[i]->u.table.def, a->column, a->expr));
+        const struct table_def *def = tables[i]->u.table.def;
+        TRY(bind__check_generated(b, def, a->column, a->expr));
+        TRY(bind__note_stored(b, a->expr, &def->columns[a->column].type));
     }
     return ERR_OK;
 }

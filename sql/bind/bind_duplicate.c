@@ -103,7 +103,9 @@ static db_err bind_assign(struct binder *b, struct scope *scope, const struct ln
     if (out->expr->kind == BEXPR_ROW) {
         return my_error(b->diag, ER_OPERAND_COLUMNS, 1);
     }
-    return bind__check_generated(b, table->u.table.def, col->ordinal, out->expr);
+    const struct table_def *def = table->u.table.def;
+    TRY(bind__check_generated(b, def, col->ordinal, out->expr));
+    return bind__note_stored(b, out->expr, &def->columns[col->ordinal].type);
 }
 
 db_err bind__on_duplicate(struct binder *b, const struct ast_insert *s, struct lnode *table)

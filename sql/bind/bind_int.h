@@ -397,6 +397,9 @@ MUST_USE db_err bind__note_branches(struct binder *b, struct bexpr **args, uint3
 /* Arguments of a function. */
 MUST_USE db_err bind__note_operands(struct binder *b, const struct func_def *def,
                                     struct bexpr **args, uint32_t count);
+/* What is stored in a column of this type. */
+MUST_USE db_err bind__note_stored(struct binder *b, const struct bexpr *e,
+                                  const struct sql_type *column);
 
 /* bind_compare.c */
 db_err bind__comparison(struct binder *b, enum ast_op op, struct bexpr *x, struct bexpr *y,

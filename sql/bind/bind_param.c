@@ -8,6 +8,8 @@
 
 #include "sql/charset/charset.h"
 
+enum { PARAMS_MAX = 65536 };
+
 static bool is_param(const struct bexpr *e)
 {
     return e->kind == BEXPR_PARAM && e->placeholder;
@@ -15,7 +17,6 @@ static bool is_param(const struct bexpr *e)
 
 static db_err note(struct binder *b, const struct bexpr *param, unsigned number)
 {
-    enum { PARAMS_MAX = 65536 };
     if (param->u.param >= PARAMS_MAX || !b->opts->prepare) {
         return ERR_OK;
     }
@@ -168,5 +169,22 @@ db_err bind__note_operands(struct binder *b, const struct func_def *def, struct 
                                              : bind__note_number(b, args[k], g_places[i].kind));
         }
     }
+    return ERR_OK;
+}
+
+db_err bind__note_stored(struct binder *b, const struct bexpr *e, const struct sql_type *column)
+{
+    bool text = type_is_string(column) || column->id == TYPE_ENUM || column->id == TYPE_SET;
+    if (!b->opts->prepare || !is_param(e) || e->u.param >= PARAMS_MAX || !text ||
+        column->collation == COLL_BINARY) {
+        return ERR_OK;
+    }
+    if (b->stmt->param_collations == NULL) {
+        b->stmt->param_collations = BIND_ARRAY(b, uint16_t, PARAMS_MAX);
+        if (b->stmt->param_collations == NULL) {
+            return ERR_NOMEM;
+        }
+    }
+    b->stmt->param_collations[e->u.param] = (uint16_t)column->collation;
     return ERR_OK;
 }

@@ -322,6 +322,9 @@ struct bound_stmt {
     /* At PREPARE, by index: the kind of number (1 + enum func_number) that its place makes of a
      * parameter, with a flag that says what the place is; 0: none; NULL: of all */
     uint8_t *param_numbers;
+    /* At PREPARE, by index: the collation of the column of text that the parameter is stored in, 0:
+     * none; NULL: of all */
+    uint16_t *param_collations;
     bool session_bound; /* types came from variables of the session: not for the plan cache */
     /* DML */
     struct bound_target *targets;

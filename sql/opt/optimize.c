@@ -180,6 +180,7 @@ db_err optimize(struct plan *plan, struct bound_stmt *stmt, const struct opt_opt
     plan->param_count = stmt->param_count;
     plan->param_types = stmt->param_types;
     plan->param_numbers = stmt->param_numbers;
+    plan->param_collations = stmt->param_collations;
     plan->early = stmt->early;
     plan->early_count = stmt->early_count;
     plan->into_vars = stmt->into_vars;

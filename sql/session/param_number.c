@@ -4,6 +4,7 @@
  * (a DECIMAL for an integer, a number for text) makes the server prepare the statement again: each
  * parameter is then of the type of the value that it has just been given, text that is a number of
  * the former kind stays one, and of NULL the place decides anew. */
+#include "sql/charset/charset.h"
 #include "sql/session/session_int.h"
 #include "sql/types/decimal.h"
 
@@ -183,6 +184,30 @@ db_err param__numbers(struct sql_session *s, struct param_state *io_states, uint
         }
         if (is_number(io_states[i].number)) {
             TRY(as_number(&cast, io_states[i].number, changes, &values[i], &types[i]));
+        }
+    }
+    return ERR_OK;
+}
+
+db_err param__storable(struct sql_session *s, const uint16_t *collations, uint32_t count,
+                       const struct value *values, const struct sql_type *types)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        const struct value *v = &values[i];
+        if (collations[i] == 0 || v->is_null || !type_is_string(&types[i]) ||
+            types[i].collation == COLL_BINARY) {
+            continue;
+        }
+        const struct collation *from = collation_by_id(types[i].collation);
+        const struct collation *to = collation_by_id(collations[i]);
+        struct slice ignored;
+        size_t lost = 0;
+        if (from->cs != to->cs) {
+            TRY(charset_convert_arena(from->cs, v->str, to->cs, &s->stmt_arena, &ignored, &lost));
+        }
+        if (lost != 0) {
+            return my_error(&s->diag, ER_IMPOSSIBLE_STRING_CONVERSION, from->name, to->name,
+                            "parameter");
         }
     }
     return ERR_OK;

@@ -46,6 +46,7 @@ struct sql_stmt {
     struct sql_type *types; /* of the plan's parameters */
     struct var_types vars;
     struct param_state *states; /* by parameter; NULL: no place asks for a number */
+    uint16_t *collations;       /* by parameter: as plan->param_collations */
     /* cursor */
     struct arena cursor_arena;
     struct kept_chunk *first, *last;
@@ -106,6 +107,13 @@ static db_err describe(struct sql_stmt *p)
         for (uint32_t i = 0; i < p->param_count && err == ERR_OK; i++) {
             uint8_t number = plan->param_numbers[i];
             p->states[i] = (struct param_state){.place = number, .number = number};
+        }
+    }
+    if (err == ERR_OK && plan->param_collations != NULL) {
+        p->collations = ARENA_ARRAY(&p->arena, uint16_t, p->param_count);
+        err = p->collations == NULL ? ERR_NOMEM : ERR_OK;
+        if (err == ERR_OK) {
+            memcpy(p->collations, plan->param_collations, p->param_count * sizeof(*p->collations));
         }
     }
     plan_unref(plan);
@@ -437,13 +445,16 @@ static db_err execute(struct sql_stmt *p, struct statement *st)
     return err;
 }
 
-/* Parameters whose places ask for numbers. */
-static db_err as_numbers(struct sql_stmt *p, struct value *values, struct sql_type *types)
+/* Parameters as their places ask for them. */
+static db_err as_placed(struct sql_stmt *p, struct value *values, struct sql_type *types)
 {
+    struct sql_session *s = p->session;
+    if (p->collations != NULL) {
+        TRY(param__storable(s, p->collations, p->param_count, values, types));
+    }
     bool changes = p->ast->kind != AST_STMT_SELECT;
-    return p->states == NULL
-               ? ERR_OK
-               : param__numbers(p->session, p->states, p->param_count, changes, values, types);
+    return p->states == NULL ? ERR_OK
+                             : param__numbers(s, p->states, p->param_count, changes, values, types);
 }
 
 static db_err bind_params(struct sql_stmt *p, const struct sql_param *params, uint32_t count,
@@ -458,7 +469,7 @@ static db_err bind_params(struct sql_stmt *p, const struct sql_param *params, ui
     for (uint32_t i = 0; i < count; i++) {
         TRY(param_value(s, &params[i], &values[i], &types[i]));
     }
-    TRY(as_numbers(p, values, types));
+    TRY(as_placed(p, values, types));
     st->values = values;
     st->types = types;
     st->param_count = count;
@@ -776,7 +787,7 @@ static db_err execute_named(struct statement *st, const struct ast_execute *a)
             types[i].flags |= TYPE_F_NOT_NULL | TYPE_F_EXPR;
         }
     }
-    TRY(as_numbers(n->stmt, values, types));
+    TRY(as_placed(n->stmt, values, types));
     st->values = values;
     st->types = types;
     st->param_count = a->variables.count;

@@ -653,6 +653,10 @@ struct param_state {
  * changes: the statement is no query. What is made is in the statement's memory. Does not park. */
 MUST_USE db_err param__numbers(struct sql_session *s, struct param_state *io_states, uint32_t count,
                                bool changes, struct value *values, struct sql_type *types);
+/* Text of a parameter that the column which it is stored in cannot have: 3988, whatever the mode.
+ * collations: as plan->param_collations. */
+MUST_USE db_err param__storable(struct sql_session *s, const uint16_t *collations, uint32_t count,
+                                const struct value *values, const struct sql_type *types);
 
 /* prepared.c */
 db_err prepared__sql(struct statement *st, const struct ast_stmt *ast);
