@@ -308,7 +308,8 @@ enum plan_shape {
 struct plan_reads {
     uint32_t scans, ranges;           /* the first table of a query block */
     uint32_t full_joins, range_joins; /* the tables that are joined to it */
-    uint32_t temporaries;             /* results that are kept while they come together */
+    uint32_t no_index;    /* of both kinds: tables read whole that have rows of their own */
+    uint32_t temporaries; /* results that are kept while they come together */
 };
 
 struct plan {

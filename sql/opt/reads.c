@@ -30,6 +30,7 @@ static void count_table(struct block *b, const struct plan_node *n)
     bool whole =
         (n->kind != PLAN_TABLE_SCAN && n->kind != PLAN_INDEX_SCAN) || n->u.scan.range_count == 0;
     if (whole) {
+        b->reads->no_index += n->kind == PLAN_TABLE_SCAN;
         b->reads->scans += b->open;
         b->reads->full_joins += !b->open;
     } else if (!is_lookup(&n->u.scan)) {

@@ -119,6 +119,27 @@ void perf__begin(struct sql_session *s, enum event_class class, digest_id digest
     spin_unlock(&p->stats.lock);
 }
 
+void perf__count_run(struct sql_session *s, const struct plan *plan, const struct exec_ctx *ctx)
+{
+    struct session_perf *p = s->perf;
+    const struct plan_reads *reads = &plan->reads;
+    struct statement_counts *c = &p->current->counts;
+    if (p->current->ended) { /* a statement of the session's own, between two */
+        return;
+    }
+    spin_lock(&p->stats.lock);
+    c->scans += reads->scans;
+    c->ranges += reads->ranges;
+    c->full_joins += reads->full_joins;
+    c->range_joins += reads->range_joins;
+    c->tmp_tables += reads->temporaries;
+    c->no_index = c->no_index != 0 || reads->no_index != 0;
+    c->sorts += ctx->sorts;
+    c->sort_rows += ctx->sorted_rows;
+    c->sort_merges += ctx->sort_merges;
+    spin_unlock(&p->stats.lock);
+}
+
 /* ---- which statement ---- */
 
 static enum event_class class_of_show(const struct ast_show *show)

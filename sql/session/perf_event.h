@@ -7,6 +7,7 @@
 
 struct ast_stmt;
 struct plan;
+struct exec_ctx;
 struct sql_session;
 struct statement;
 
@@ -60,5 +61,7 @@ enum event_class perf__class(const struct ast_stmt *ast);
 digest_id perf__digest(struct sql_session *s, struct slice text);
 /* Returns the time, in microseconds of the wall clock. */
 uint64_t perf__end(struct statement *st, db_err err);
+/* How a plan of the running statement has read its tables. */
+void perf__count_run(struct sql_session *s, const struct plan *plan, const struct exec_ctx *ctx);
 
 #endif

@@ -239,6 +239,23 @@ static db_err put_event_text(struct rows *r, const struct perf_event *e)
     return ERR_OK;
 }
 
+/* How tables were read and rows sorted. */
+static void put_reading(struct rows *r, const struct statement_counts *c)
+{
+    put_uint(r, 0);
+    put_uint(r, c->tmp_tables);
+    put_uint(r, c->full_joins);
+    put_uint(r, c->range_joins);
+    put_uint(r, c->ranges);
+    put_uint(r, 0);
+    put_uint(r, c->scans);
+    put_uint(r, c->sort_merges);
+    put_uint(r, 0);
+    put_uint(r, c->sort_rows);
+    put_uint(r, c->sorts);
+    put_uint(r, c->no_index);
+}
+
 static db_err event_row(struct rows *r, struct sql_session *of, const struct perf_event *e)
 {
     struct sql_engine *engine = r->s->engine;
@@ -276,10 +293,7 @@ static db_err event_row(struct rows *r, struct sql_session *of, const struct per
     put_uint(r, e->counts.affected);
     put_uint(r, e->ended ? e->counts.sent : 0);
     put_uint(r, e->ended ? e->counts.examined : 0);
-    put_zeros(r, 6);
-    put_uint(r, e->counts.scans);
-    put_zeros(r, 4);
-    put_uint(r, e->counts.no_index);
+    put_reading(r, &e->counts);
     put_uint(r, 0);
     put_null(r, 2);
     put_uint(r, 0);
@@ -346,10 +360,7 @@ static void put_counts(struct rows *r, const struct statement_counts *c)
     put_uint(r, c->affected);
     put_uint(r, c->sent);
     put_uint(r, c->examined);
-    put_zeros(r, 6);
-    put_uint(r, c->scans);
-    put_zeros(r, 4);
-    put_uint(r, c->no_index);
+    put_reading(r, c);
     put_zeros(r, 5);
 }
 

@@ -33,6 +33,13 @@ void statement_counts_add(struct statement_counts *into, const struct statement_
     into->examined += c->examined;
     into->no_index += c->no_index;
     into->scans += c->scans;
+    into->tmp_tables += c->tmp_tables;
+    into->full_joins += c->full_joins;
+    into->range_joins += c->range_joins;
+    into->ranges += c->ranges;
+    into->sort_merges += c->sort_merges;
+    into->sort_rows += c->sort_rows;
+    into->sorts += c->sorts;
 }
 
 /* ---- buckets: fifty for a factor of ten, from ten microseconds on ---- */

@@ -25,6 +25,7 @@ extern const char *const event_class_names[EVENT__COUNT];
 struct statement_counts {
     uint64_t count, wait_us, min_us, max_us;
     uint64_t errors, warnings, affected, sent, examined, no_index, scans;
+    uint64_t tmp_tables, full_joins, range_joins, ranges, sort_merges, sort_rows, sorts;
 };
 void statement_counts_add(struct statement_counts *into, const struct statement_counts *c);
 

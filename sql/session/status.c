@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "sql/session/perf_event.h"
 #include "sql/session/session_int.h"
 
 enum { INNODB_PAGE_SIZE = 16384 }; /* as @@innodb_page_size: what limits of InnoDB follow from */
@@ -32,6 +33,9 @@ void sql_session_traffic(struct sql_session *session, uint64_t received, uint64_
 
 void status__count_run(struct sql_session *s, const struct plan *plan, const struct exec_ctx *ctx)
 {
+    if (plan->has_reads || ctx->sorts != 0) {
+        perf__count_run(s, plan, ctx);
+    }
     if (s->shows_status) { /* MYSQL: looking changes nothing of what is looked at */
         return;
     }
