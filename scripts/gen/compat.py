@@ -113,6 +113,8 @@ know).
   `CASE` or `NULLIF` choose has no zeros of the chosen column's ZEROFILL either.
   Decimals beyond 30 of a long literal survive DISTINCT, a recursive table and a user variable. Constant texts
   of a UNION in `IN (SELECT ...)` compare with a DECIMAL as doubles (MySQL by every digit).
+  A DOUBLE beyond BIGINT as an integer is its nearest bound where an aggregate, a merged derived table or `(SELECT expression)` gives it
+  (MySQL: 1690), and of a FLOAT column (MySQL: the lowest number).
   `IF` and `CASE` of text and numbers or times as a date are the chosen branch's date, but their text in
   `GREATEST` and `LEAST`; as a number they are the branch's, but their text in `FIELD`, and of a derived table also where MySQL merges it.
   `GREATEST` and `LEAST` of a date and of what is none compare as text (MySQL shows dates such as `16383-15-31`), text that is no date

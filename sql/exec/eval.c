@@ -422,6 +422,23 @@ static db_err eval_const(struct exec_ctx *ctx, struct expr_state *s, const struc
     return ERR_OK;
 }
 
+/* Error 1690 of a cast names what was cast. */
+static db_err name_wide(struct exec_ctx *ctx, const struct bexpr *cast, db_err err)
+{
+    if (err != ERR_SQL || (cast->type.wire & TYPE_W_REFUSE_WIDE) == 0 ||
+        !type_is_integer(&cast->type)) {
+        return err;
+    }
+    struct buf text;
+    buf_init(&text, DIAG_TEXT_SIZE);
+    bexpr_print(cast->args[0], &text); /* what a message has no room for is left out */
+    err = buf_append_u8(&text, 0) == ERR_OK
+              ? my_error(ctx->eval.diag, ER_DATA_OUT_OF_RANGE, "BIGINT", (const char *)text.ptr)
+              : err;
+    buf_fini(&text);
+    return err;
+}
+
 static db_err eval_cast(struct exec_ctx *ctx, struct expr_state *s, const struct eval_rows *all,
                         struct vector **ret)
 {
@@ -448,7 +465,7 @@ static db_err eval_cast(struct exec_ctx *ctx, struct expr_state *s, const struct
     cast->expr = expr;
     cast->row = first_row;
     cast->json_source = NULL;
-    TRY(err);
+    TRY(name_wide(ctx, s->e, err));
     if (once) {
         out->index_mask = 0;
     }

@@ -19,6 +19,23 @@ static const char *expr_text(const struct cast_ctx *ctx)
     return ctx->expr == NULL ? "(null)" : ctx->expr; /* MYSQL: so is who has no name */
 }
 
+/* A DOUBLE that a BIGINT cannot hold becomes its nearest bound. */
+static db_err check_wide(struct cast_ctx *ctx, double d, const struct sql_type *to)
+{
+    double whole = rint(d);
+    if ((to->wire & (TYPE_W_REFUSE_WIDE | TYPE_W_TELL_WIDE)) == 0 ||
+        (whole >= -9223372036854775808.0 && whole < 9223372036854775808.0)) {
+        return ERR_OK;
+    }
+    if ((to->wire & TYPE_W_REFUSE_WIDE) != 0) {
+        return cast_error(ctx, 1690, "BIGINT", expr_text(ctx));
+    }
+    char text[NUMBER_TEXT_MAX];
+    cast__warn_truncated(ctx, "INTEGER", COLL_BINARY,
+                         slice_of(text, double_to_text(d, DECIMALS_NOT_FIXED, text)));
+    return ERR_OK;
+}
+
 static db_err to_integer(struct cast_ctx *ctx, const struct sql_type *from, const struct value *v,
                          const struct sql_type *to, struct value *ret)
 {
@@ -49,6 +66,7 @@ static db_err to_integer(struct cast_ctx *ctx, const struct sql_type *from, cons
                       "complement");
         }
     } else {
+        TRY(v->phys == PHYS_DOUBLE ? check_wide(ctx, v->d, to) : ERR_OK);
         TRY(value_to_int(ctx, from, v, &i, &is_unsigned));
     }
     value_tag(ret, to);
