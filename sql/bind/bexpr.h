@@ -109,6 +109,7 @@ struct bexpr {
         struct {
             bool explicit_cast;
             bool try_null;
+            bool silent;      /* nothing is told of what does not fit */
             const char *name; /* of the result column that it is, for messages; may be NULL */
             const struct early_cast *early; /* done when the statement begins; or NULL */
         } cast;                             /* CAST: from args[0] to type */

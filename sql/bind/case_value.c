@@ -127,6 +127,13 @@ unsigned bind__text_source(const struct bexpr *e)
     return e->kind == BEXPR_PARAM ? 0 : TYPE_W_MADE_TEXT;
 }
 
+/* MYSQL: text of a variable is an integer without a word, when a function asks for one. */
+static bool read_silently(const struct bexpr *e, const struct sql_type *to)
+{
+    return e->kind == BEXPR_USER_VAR && type_is_string(&e->type) && type_is_integer(to) &&
+           to->id != TYPE_YEAR;
+}
+
 db_err bind__cast_asked(struct binder *b, struct bexpr *e, const struct sql_type *to,
                         enum bind_asker asker, struct bexpr **ret)
 {
@@ -141,7 +148,11 @@ db_err bind__cast_asked(struct binder *b, struct bexpr *e, const struct sql_type
             t.wire &= (uint16_t) ~(TYPE_W_COLUMN_TEXT | TYPE_W_MADE_TEXT);
             t.wire |= (uint16_t)bind__text_source(e);
         }
-        return bind__cast(b, e, &t, asker == BIND_ASKED_BY_CAST, ret);
+        TRY(bind__cast(b, e, &t, asker == BIND_ASKED_BY_CAST, ret));
+        if (asker == BIND_ASKED && read_silently(e, to) && (*ret)->kind == BEXPR_CAST) {
+            (*ret)->u.cast.silent = true;
+        }
+        return ERR_OK;
     }
     struct bexpr *c = bexpr_clone(b->arena, from);
     if (c == NULL) {

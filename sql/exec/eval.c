@@ -461,7 +461,15 @@ static db_err eval_cast(struct exec_ctx *ctx, struct expr_state *s, const struct
     cast->expr = s->e->u.cast.name != NULL ? s->e->u.cast.name : expr;
     cast->json_source = s->e->args[0]->json_source;
     struct piece piece = {.ctx = ctx, .s = s, .from = from, .out = out};
+    void (*warn)(void *, enum cast_level, uint16_t, const char *) = cast->warn;
+    bool strict = cast->strict;
+    if (UNLIKELY(s->e->u.cast.silent)) {
+        cast->warn = exec__hush;
+        cast->strict = false;
+    }
     db_err err = pace_rows(&s->pace, rows.sel, rows.n, cast_some, &piece);
+    cast->warn = warn;
+    cast->strict = strict;
     cast->expr = expr;
     cast->row = first_row;
     cast->json_source = NULL;
