@@ -182,7 +182,8 @@ know).
   an UPDATE of several tables that writes to one while it reads it, and compares what it has just written (a generated column);
   `VALUES ROW(...) ORDER BY`, which orders nothing; NULL that GROUP_CONCAT's ORDER BY takes for 0 or ''; `SHA2(LEAST(x, y), n)`, which takes the least of the bytes;
   MIN and MAX of text that CAST or CONVERT puts into another character set, of groups in a temporary table, converted twice;
-  bytes of `GREATEST`, `LEAST` and `CONCAT_WS` that `CONVERT(... USING ...)` takes for text of its own character set;
+  bytes of `GREATEST`, `LEAST` and `CONCAT_WS`, and of `IF` and `CASE` whose first text is an ASCII literal, that `CONVERT(... USING ...)` takes for
+  text of its own character set;
   numbers with more digits than their DECIMAL, which a temporary table cuts;
   `WEIGHT_STRING(x AS CHAR(n))` of long text, which is empty in a temporary table; a constant that NULLIF gives as the type of the column beside it; the bytes of text that `LPAD`, `RPAD`,
   `REPLACE` or `INSERT` put into a number, which it takes for latin1; constants that a row keeps when `<=>` compares with a query of no rows; a text of `MAKE_SET` cut short in a

@@ -533,24 +533,35 @@ def cut_text(server, oracle, sql, ordered, folded):
 
 
 TO_CHARSET = re.compile(r"\bCONVERT\(", re.IGNORECASE)
-CHOSEN_TEXT = re.compile(r"\b(?:GREATEST|LEAST|CONCAT_WS)\(", re.IGNORECASE)
+CHOSEN_TEXT = re.compile(r"\b(?:GREATEST|LEAST|CONCAT_WS|IF)\(|\bCASE\b", re.IGNORECASE)
+OF_CASE = re.compile(r"'(?:[^'\\]|\\.|'')*'|\bCASE\b|\bEND\b", re.IGNORECASE)
+
+
+def end_of_case(text, start):
+    """Behind the END of the CASE that starts there."""
+    depth = 0
+    for m in OF_CASE.finditer(text, start):
+        depth += {"CASE": 1, "END": -1}.get(m.group(0).upper(), 0)
+        if depth == 0:
+            return m.end()
+    return len(text)
 
 
 def chosen_cast(text):
-    """GREATEST, LEAST and CONCAT_WS within CONVERT ... USING in a CAST."""
+    """GREATEST, LEAST, CONCAT_WS, IF and CASE within CONVERT ... USING in a CAST."""
     spans = [(m.end(), reach(text, m.end())) for m in TO_CHARSET.finditer(text)]
     out, at = "", 0
     for found in CHOSEN_TEXT.finditer(text):
         if found.start() >= at and any(a <= found.start() < b for a, b in spans):
-            end = reach(text, found.end()) + 1
+            end = reach(text, found.end()) + 1 if found.group(0).endswith("(") else end_of_case(text, found.start())
             out += "%sCAST(%s AS CHAR)" % (text[at:found.start()], text[found.start():end])
             at = end
     return out + text[at:]
 
 
 def converted_bytes(server, oracle, sql, ordered, folded):
-    """GREATEST, LEAST and CONCAT_WS take what CONVERT asks for for the character set of the bytes that they give: the reference answers as the server
-    does when a CAST says what they are, in views, too."""
+    """GREATEST, LEAST and CONCAT_WS take what CONVERT asks for for the character set of the bytes that they give, as do IF and CASE whose first
+    text is an ASCII literal: the reference answers as the server does when a CAST says what they are, in views, too."""
     text = sql if isinstance(sql, str) else literal_form(sql)
     with_views = views_of(oracle, text or "", chosen_cast)
     changed = VIEW.sub(lambda m: with_views.get(m.group(0), m.group(0)), chosen_cast(text or ""))
@@ -611,9 +622,12 @@ def varying(oracle, name):
                          "table_schema = DATABASE() AND table_name = '%s' AND data_type = 'char'" % name, True)
     if columns[0] != "rows" or len(columns[1]) == 0:
         return False
-    as_tables(oracle, [("var_" + name, ["SELECT * FROM " + name])],
+    every = oracle.ask("SELECT column_name, extra LIKE '%%INVISIBLE%%' FROM information_schema.columns WHERE table_schema = DATABASE() AND "
+                       "table_name = '%s' ORDER BY ordinal_position" % name, True)[1].forms[0]
+    as_tables(oracle, [("var_" + name, ["SELECT %s FROM %s" % (", ".join(c for c, _ in every), name)])],
               ["ALTER TABLE var_%s MODIFY %s var%s CHARACTER SET %s COLLATE %s" % (name, column, kind, charset, collation)
-               for column, kind, charset, collation in columns[1].forms[0]])
+               for column, kind, charset, collation in columns[1].forms[0]]
+              + ["ALTER TABLE var_%s ALTER COLUMN %s SET INVISIBLE" % (name, c) for c, hidden in every if hidden])
     return True
 
 
