@@ -164,6 +164,7 @@ static db_err between_kinds(struct binder *b, struct bexpr **x, struct bexpr *lo
         return ERR_OK;
     }
     t.wire |= TYPE_W_LOW_DATE | TYPE_W_NAME_DATE;
+    t.wire |= (uint16_t)((*x)->placeholder ? 0u : TYPE_W_NONE_IS_ZERO);
     return bind__cast(b, *x, &t, false, x);
 }
 

@@ -159,7 +159,7 @@ static db_err to_temporal(struct cast_ctx *ctx, const struct sql_type *from, con
     }
     bool of_date = v->phys == PHYS_TIME && v->type != TYPE_TIME;
     if (is_null && (to->wire & TYPE_W_LOW_DATE) != 0) {
-        t = TEMPORAL_LOWEST;
+        t = (to->wire & TYPE_W_NONE_IS_ZERO) != 0 ? 0 : TEMPORAL_LOWEST;
     } else if (is_null && of_date && (to->wire & TYPE_W_ZERO_STORED) != 0) {
         t = 0;
         TRY(cast__tell_zero(ctx, from, v, to->decimals));

@@ -80,6 +80,7 @@ enum {
     TYPE_W_REFUSE_TIMESTAMP = 128,
     TYPE_W_LOW_DATE = 512,     /* of a cast's target: what is no date or time is below all, and
                                   not NULL, as comparisons take it */
+    TYPE_W_NONE_IS_ZERO = 2,   /* with that, of text: what is no date is the zero date */
     TYPE_W_NAME_DATE = 1024,   /* of a cast to DATETIME: its messages are those of a DATE */
     TYPE_W_REFUSE_LOSS = 2048, /* of a cast's target: characters that its charset does not have,
                                   and bytes that are no text of it, are error 3854 */

@@ -260,7 +260,9 @@ void compare__lowest_if_none(const struct func_arg *date, struct func_arg *other
     bool null = other->is_placeholder && !null_safe && (text || date->type.id != TYPE_DATE);
     if (type_has_date(&date->type) && !type_is_temporal(&other->type) && other->want_cast &&
         type_has_date(&other->want)) {
-        other->want.wire |= (uint16_t)((null ? 0 : TYPE_W_LOW_DATE) |
-                                       (date->type.id == TYPE_DATE && text ? TYPE_W_NAME_DATE : 0));
+        bool zero = text && !other->is_placeholder;
+        other->want.wire |=
+            (uint16_t)((null ? 0 : TYPE_W_LOW_DATE) | (zero ? TYPE_W_NONE_IS_ZERO : 0) |
+                       (date->type.id == TYPE_DATE && text ? TYPE_W_NAME_DATE : 0));
     }
 }
