@@ -35,19 +35,25 @@ static enum fit cast_fit(const struct cast_ctx *cast, const struct sql_type *fro
 }
 
 /* MYSQL: text that is a number, but is not written as an integer from 0 on, makes a DECIMAL of a
- * parameter that was to be an integer. */
-static bool is_wide_text(const struct cast_ctx *cast, const struct sql_type *t,
-                         const struct value *v)
+ * parameter that was to be an integer, or a DOUBLE where it is too large for one. NUM_INT: none. */
+static enum func_number wide_text(const struct cast_ctx *cast, const struct sql_type *t,
+                                  const struct value *v)
 {
-    struct sql_type whole = bind_number_type(NUM_INT);
-    struct sql_type decimal = bind_number_type(NUM_DECIMAL);
     size_t at = 0;
     while (at < v->str.len && v->str.ptr[at] == ' ') {
         at++;
     }
     bool negative = at < v->str.len && v->str.ptr[at] == '-';
-    return (negative || cast_fit(cast, t, v, &whole) != FIT_WHOLE) &&
-           cast_fit(cast, t, v, &decimal) == FIT_WHOLE;
+    struct sql_type to = bind_number_type(NUM_INT);
+    if (!negative && cast_fit(cast, t, v, &to) == FIT_WHOLE) {
+        return NUM_INT;
+    }
+    to = bind_number_type(NUM_DECIMAL);
+    enum fit fit = cast_fit(cast, t, v, &to);
+    to = bind_number_type(NUM_DOUBLE);
+    return fit == FIT_WHOLE                                                    ? NUM_DECIMAL
+           : fit == FIT_OUT_OF_RANGE && cast_fit(cast, t, v, &to) == FIT_WHOLE ? NUM_DOUBLE
+                                                                               : NUM_INT;
 }
 
 /* The number that text begins with, with the decimals that are written. */
@@ -97,8 +103,7 @@ static db_err as_number(struct cast_ctx *cast, unsigned number, bool changes, st
     unsigned place = number & PARAM_NUMBER_FLAGS;
     bool compared = place == PARAM_NUMBER_COMPARED || place == PARAM_NUMBER_TEXT;
     if (place == PARAM_NUMBER_ARGUMENT && !v->is_null) {
-        kind = type_is_string(t) ? (is_wide_text(cast, t, v) ? NUM_DECIMAL : NUM_INT)
-                                 : func_number_of(t);
+        kind = type_is_string(t) ? wide_text(cast, t, v) : func_number_of(t);
     }
     bool whole_quotient = place == PARAM_NUMBER_QUOTIENT && kind == NUM_INT;
     if (v->is_null && !compared) {
@@ -142,7 +147,7 @@ static bool fits(const struct cast_ctx *cast, const struct param_state *p, const
         return true;
     }
     if (given == 0) {
-        return !is_number(p->number) || !is_wide_text(cast, t, v);
+        return !is_number(p->number) || wide_text(cast, t, v) == NUM_INT;
     }
     return given == has || (given < has && has <= 1u + NUM_DOUBLE);
 }
@@ -159,8 +164,9 @@ static void take(const struct cast_ctx *cast, struct param_state *io, const stru
         io->number = number ? (uint8_t)((io->place & PARAM_NUMBER_FLAGS) + given) : 0;
     } else if (is_number(io->number)) {
         struct sql_type to = bind_number_type(kind_of(io->number));
-        if (kind_of(io->number) == NUM_INT && is_wide_text(cast, t, v)) {
-            io->number = (uint8_t)((io->number & PARAM_NUMBER_FLAGS) + 1u + NUM_DECIMAL);
+        enum func_number wide = kind_of(io->number) == NUM_INT ? wide_text(cast, t, v) : NUM_INT;
+        if (wide != NUM_INT) {
+            io->number = (uint8_t)((io->number & PARAM_NUMBER_FLAGS) + 1u + wide);
         } else if (cast_fit(cast, t, v, &to) != FIT_WHOLE) {
             io->number = 0;
         }
