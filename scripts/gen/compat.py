@@ -139,7 +139,8 @@ know).
   one in arithmetic, comparisons, branches of IF, CASE and COALESCE, as a condition, by a function) is a number of that kind, and is told of once
   (MySQL: as often as it is read, where it is read, and not at all beside ANY and ALL); a change refuses
   it as a DOUBLE, and takes text that was preceded by a number as text beside text. A parameter that stands alone is text when text is given
-  (MySQL: a number when a number was given before); as a branch of CASE, IF or NULLIF that is a DECIMAL by now text is a number (MySQL: shown as it is). `year = ?` is also outside of conditions true of the year that a number below 100 stands for.
+  (MySQL: a number when a number was given before); as a branch of CASE, IF or NULLIF that is a DECIMAL by now text is a number (MySQL: shown as it is). A sum of a time with a fraction and a parameter has 30 decimals
+  (MySQL: those of the time). `year = ?` is also outside of conditions true of the year that a number below 100 stands for.
   PREPARE computes no constant of a condition: EXECUTE tells of what is wrong with it.
 - Which of several errors of a query is told: the select list's before those of WHERE and ON, as in MySQL; GROUP BY, HAVING and windows are
   not in its order, nor are collations of `IN (SELECT ...)`, of which MySQL tells after those of ON, nor is text that a character set does not have (3854) when it stands as a literal in WHERE, in VALUES of a set operation or in a subquery for `IN`, ANY or ALL (MySQL leaves it where `<` asks for an extreme of no rows).
