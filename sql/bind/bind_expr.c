@@ -4,6 +4,7 @@
 #include "base/fiber.h"
 #include "sql/charset/charset.h"
 #include "sql/diag/my_error.h"
+#include "sql/types/temporal.h"
 
 static db_err bind_list(struct binder *b, struct scope *scope, const struct ast_expr_list *list,
                         struct bexpr ***ret)
@@ -197,6 +198,21 @@ static db_err bind_like(struct binder *b, struct scope *scope, const struct ast_
     return bind__op(b, "op_not", one, 1, ret);
 }
 
+/* MYSQL: CASE of text compares dates and times as text; a parameter is of their type. */
+static db_err time_as_text(struct binder *b, const struct bexpr *value, struct bexpr **when)
+{
+    enum type_id id = value->type.id;
+    bool text = type_is_string(&value->type) || id == TYPE_ENUM || id == TYPE_SET;
+    if (!text || value->placeholder || !type_is_temporal(&(*when)->type)) {
+        return ERR_OK;
+    }
+    uint16_t collation = value->type.collation;
+    struct sql_type t =
+        type_char(TYPE_VARCHAR, TEMPORAL_TEXT_MAX,
+                  collation == COLL_BINARY ? b->opts->connection_collation : collation);
+    return bind__cast(b, *when, &t, false, when);
+}
+
 /* CASE value WHEN when: each becomes its comparison; args: the n whens, and what they lead to.
  * MYSQL: texts agree on one collation for all comparisons. */
 static db_err compare_whens(struct binder *b, struct bexpr **value, struct bexpr **args, uint32_t n,
@@ -218,6 +234,7 @@ static db_err compare_whens(struct binder *b, struct bexpr **value, struct bexpr
         if (v == NULL) {
             return ERR_NOMEM;
         }
+        TRY(time_as_text(b, v, &all[i + 1]));
         TRY(bind__json_when(b, &v, &all[i + 1]));
         b->func.by_value = true;
         db_err err = bind__comparison_among(b, AST_OP_EQ, v, all[i + 1], &args[2 * i]);

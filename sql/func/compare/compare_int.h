@@ -47,8 +47,9 @@ MUST_USE db_err compare__date_text(struct func_bind_ctx *ctx, const struct func_
 void compare__name_text(const struct func_arg *date, struct func_arg *text);
 /* Text whose value comes later, but for a parameter's: the execution finds what is no date. */
 void compare__refuse_later(const struct func_arg *date, struct func_arg *text);
-/* MYSQL: what is no date is below every date; constant text (above) is refused first. A parameter
- * that is none is NULL, which null_safe (<=>) does not find equal to NULL. */
+/* MYSQL: text that is no date is the zero date, other values that are none are below every date;
+ * constant text (above) is refused first. A parameter that is none is NULL, which null_safe (<=>)
+ * does not find equal to NULL. */
 void compare__lowest_if_none(const struct func_arg *date, struct func_arg *other, bool null_safe);
 
 /* func_call.needs of INTERVAL. */
