@@ -156,6 +156,7 @@ struct sql_sink_ops {
 struct sql_session_opts {
     uint64_t connection_id;
     struct slice user, host;              /* the client's; copied */
+    struct slice address;                 /* of the client, as text; empty: a socket; copied */
     const char *tls_cipher, *tls_version; /* as OpenSSL names them, for ever; NULL: no TLS */
     bool unix_socket;
     bool found_rows;   /* CLIENT_FOUND_ROWS */

@@ -133,7 +133,8 @@ static void read_some(void *arg)
     struct priv_session p = {.accounts = NULL};
     struct diag d;
     uint32_t last = 0;
-    CHECK_OK(priv_login(&p, a, joe, any, SLICE_LIT("localhost"), PRIV_ROLES_ALL, NULL, 0));
+    CHECK_OK(
+        priv_login(&p, a, joe, any, SLICE_LIT("localhost"), SLICE_EMPTY, PRIV_ROLES_ALL, NULL, 0));
     while (last < 2 * WRITERS * CHANGES) {
         CHECK_OK(accounts_reload(a, &d));
         CHECK_OK(priv_refresh(&p));

@@ -69,11 +69,29 @@ bool priv_may_set_role(const struct priv_session *p, const struct acl_name *role
     return self != NULL && acl_role_of(self, role) != NULL;
 }
 
-static bool goes_beside(const struct acl_user *u, const struct acl_user *self, struct slice host)
+static bool address_fits(const struct priv_session *p, const struct acl_user *u)
 {
+    return p->client_address.len != 0 && acl_host_fits(u->account.host, p->client_address);
+}
+
+static bool goes_beside(const struct priv_session *p, const struct acl_user *u)
+{
+    const struct acl_user *self = priv_self(p);
     bool named = slice_eq(u->user, self->user);
     return (named || (u->user.len == 0 && u->db_count != 0)) &&
-           (u == self || acl_host_fits(u->account.host, host));
+           (u == self || acl_host_fits(u->account.host, p->client_host) || address_fits(p, u));
+}
+
+/* MYSQL: the client's address comes first, then networks that it is of, then its host's name, then
+ * patterns. Below 4,096. */
+static unsigned rank_beside(const struct priv_session *p, const struct acl_user *u)
+{
+    enum { NETWORK = 3001, ADDRESS = 3002 };
+    bool network = memchr(u->host.ptr, '/', u->host.len) != NULL;
+    return !address_fits(p, u)                           ? acl_host_rank(u, p->client_host)
+           : slice_eq_nocase(u->host, p->client_address) ? ADDRESS
+           : network                                     ? NETWORK
+                                                         : acl_host_rank(u, p->client_host);
 }
 
 static db_err add_beside(struct priv_session *p)
@@ -82,7 +100,7 @@ static db_err add_beside(struct priv_session *p)
     struct priv_subject *s = &p->subject;
     uint32_t n = 0;
     for (uint32_t i = 0; i < p->acl->count; i++) {
-        n += goes_beside(p->acl->users[i], self, p->client_host);
+        n += goes_beside(p, p->acl->users[i]);
     }
     if (LIKELY(n == 1)) {
         return ERR_OK;
@@ -94,11 +112,10 @@ static db_err add_beside(struct priv_session *p)
     for (uint32_t i = 0; i < p->acl->count; i++) {
         const struct acl_user *u = p->acl->users[i];
         uint32_t at = s->beside_count;
-        if (!goes_beside(u, self, p->client_host)) {
+        if (!goes_beside(p, u)) {
             continue;
         }
-        struct priv_beside b = {u, acl_host_rank(u, p->client_host),
-                                !slice_eq(u->user, self->user)};
+        struct priv_beside b = {u, rank_beside(p, u), !slice_eq(u->user, self->user)};
         for (; at > 0 && s->beside[at - 1].host_rank < b.host_rank; at--) {
             s->beside[at] = s->beside[at - 1];
         }
@@ -167,6 +184,7 @@ db_err priv_refresh_slow(struct priv_session *p)
     err = err == ERR_OK ? arena_copy(&next.arena, p->user, &next.user) : err;
     err = err == ERR_OK ? arena_copy(&next.arena, p->host, &next.host) : err;
     err = err == ERR_OK ? arena_copy(&next.arena, p->client_host, &next.client_host) : err;
+    err = err == ERR_OK ? arena_copy(&next.arena, p->client_address, &next.client_address) : err;
     err = err == ERR_OK ? add_up_members(&next) : err;
     if (err != ERR_OK) {
         acl_release(next.acl);
@@ -241,8 +259,9 @@ static db_err login_roles(struct priv_session *p, enum priv_login_roles which)
 }
 
 db_err priv_login(struct priv_session *p, struct accounts *accounts, struct slice user,
-                  struct slice host, struct slice client_host, enum priv_login_roles roles,
-                  const struct acl_name *mandatory, uint32_t mandatory_count)
+                  struct slice host, struct slice client_host, struct slice client_address,
+                  enum priv_login_roles roles, const struct acl_name *mandatory,
+                  uint32_t mandatory_count)
 {
     struct priv_session s = {.accounts = accounts};
     arena_init(&s.arena, NULL, NULL, 0);
@@ -251,6 +270,7 @@ db_err priv_login(struct priv_session *p, struct accounts *accounts, struct slic
     db_err err = arena_copy(&s.arena, user, &s.user);
     err = err == ERR_OK ? arena_copy(&s.arena, host, &s.host) : err;
     err = err == ERR_OK ? arena_copy(&s.arena, client_host, &s.client_host) : err;
+    err = err == ERR_OK ? arena_copy(&s.arena, client_address, &s.client_address) : err;
     err = err == ERR_OK ? copy_names(&s.arena, mandatory, mandatory_count, &s.mandatory) : err;
     s.mandatory_count = err == ERR_OK ? mandatory_count : 0;
     err = err == ERR_OK ? add_up_members(&s) : err;

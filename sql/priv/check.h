@@ -13,8 +13,8 @@
 #include "sql/priv/acl.h"
 
 /* MYSQL: while no role is active, what is granted on databases, tables and routines goes by the
- * user's name and the client's host: also that of other accounts of the name whose host fits, and
- * on databases of the anonymous ones. */
+ * user's name and the client's host or address: also that of other accounts of the name whose host
+ * fits, and on databases of the anonymous ones. */
 struct priv_beside {
     const struct acl_user *user;
     unsigned host_rank;
@@ -41,6 +41,7 @@ struct priv_session {
     struct arena arena;       /* names, roles, members */
     struct slice user, host;  /* the account */
     struct slice client_host; /* MYSQL: table errors name the client's host, others the account's */
+    struct slice client_address; /* or empty */
     bool used_password;
     struct acl_name *roles; /* active ones, sorted */
     uint32_t role_count;
@@ -52,8 +53,9 @@ enum priv_login_roles { PRIV_ROLES_DEFAULT, PRIV_ROLES_ALL };
 
 /* A session logs in as (user, host) of mysql.user. The default roles (or all) become active. */
 MUST_USE db_err priv_login(struct priv_session *p, struct accounts *accounts, struct slice user,
-                           struct slice host, struct slice client_host, enum priv_login_roles roles,
-                           const struct acl_name *mandatory, uint32_t mandatory_count);
+                           struct slice host, struct slice client_host, struct slice client_address,
+                           enum priv_login_roles roles, const struct acl_name *mandatory,
+                           uint32_t mandatory_count);
 void priv_fini(struct priv_session *p); /* zeroed memory is fine */
 MUST_USE db_err
 priv_refresh_slow(struct priv_session *p); /* anew, whether or not it is out of date */

@@ -702,7 +702,7 @@ static db_err log_in_as(struct sql_session *s, const struct ast_grant *g, struct
     struct acl_name *roles;
     uint32_t count;
     TRY(account__name(s, g->as_user, &n));
-    TRY(priv_login(p, s->engine->accounts, n.user, n.host, n.host, PRIV_ROLES_DEFAULT,
+    TRY(priv_login(p, s->engine->accounts, n.user, n.host, n.host, SLICE_EMPTY, PRIV_ROLES_DEFAULT,
                    s->priv.mandatory, s->priv.mandatory_count));
     if (priv_self(p) == NULL) {
         return my_error(&s->diag, ER_UKNOWN_AUTH_ID_OR_ACCESS_DENIED_FOR_GRANT_AS);

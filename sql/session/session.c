@@ -155,7 +155,8 @@ static db_err enter_account(struct sql_session *s, const struct account *a, bool
 }
 
 /* The account's privileges with the roles that a log-in makes active. */
-static db_err login(struct sql_session *s, struct slice user, struct slice host)
+static db_err login(struct sql_session *s, struct slice user, struct slice host,
+                    struct slice address)
 {
     struct acl_name *mandatory;
     uint32_t count;
@@ -164,7 +165,7 @@ static db_err login(struct sql_session *s, struct slice user, struct slice host)
     arena_init(&arena, NULL, NULL, 0);
     db_err err = account__mandatory(s, &arena, &mandatory, &count);
     if (err == ERR_OK) {
-        err = priv_login(&s->priv, s->engine->accounts, user, host, s->host,
+        err = priv_login(&s->priv, s->engine->accounts, user, host, s->host, address,
                          all ? PRIV_ROLES_ALL : PRIV_ROLES_DEFAULT, mandatory, count);
     }
     arena_fini(&arena);
@@ -223,7 +224,7 @@ static db_err set_accounts(struct sql_session *s, const struct sql_session_opts 
     s->env.user = slice_str(user);
     s->env.current_user = slice_str(account);
     arena_fini(&old);
-    TRY(login(s, account_user, account_host));
+    TRY(login(s, account_user, account_host, opts->address));
     s->priv.used_password = opts->used_password;
     const struct acl_user *self = priv_self(&s->priv);
     return enter_account(s, self == NULL ? NULL : &self->account, again);
@@ -381,7 +382,7 @@ static db_err reset(struct sql_session *session)
     state_fini(session);
     diag_area_reset(&session->conditions);
     state_init(session);
-    TRY(login(session, session->priv.user, session->priv.host));
+    TRY(login(session, session->priv.user, session->priv.host, session->priv.client_address));
     session->priv.used_password = used_password;
     return set_charset(session, charset);
 }
