@@ -14,6 +14,7 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
+mkdir -p build
 scripts/build.sh fuzz sql_parser_parser_fuzz >build/fuzz.log 2>&1 || { tail -n 20 build/fuzz.log; echo "0 passed, 1 failed"; exit 1; }
 seeds=$(mktemp -d "${TMPDIR:-/tmp}/skein_fuzz_XXXXXX")
 trap 'rm -rf "$seeds"' EXIT
