@@ -98,8 +98,8 @@ def close(connection, number):
         connection._execute_command(CLOSE, struct.pack("<I", number))
 
 
-def execute(connection, number, literals):
-    """Rows, or the number of affected ones; errors as PyMySQL raises them."""
+def execute(connection, number, literals, rows=None):
+    """rows, to which those of the answer are appended as they come, or the number of affected ones; errors as PyMySQL raises them."""
     body = struct.pack("<IBI", number, 0, 1)
     if literals:
         values = [parameter(p) for p in literals]
@@ -112,7 +112,7 @@ def execute(connection, number, literals):
         return first.read_length_encoded_integer()
     fields = [connection._read_packet(FieldDescriptorPacket) for _ in range(first.read_length_encoded_integer())]
     connection._read_packet()
-    rows = []
+    rows = [] if rows is None else rows
     while True:
         packet = connection._read_packet()
         if packet.is_eof_packet():
@@ -122,10 +122,10 @@ def execute(connection, number, literals):
         rows.append(tuple(None if nulls[(i + 2) // 8] >> (i + 2) % 8 & 1 else value(packet, f) for i, f in enumerate(fields)))
 
 
-def run(connection, text, literals):
+def run(connection, text, literals, rows=None):
     """Of a statement that is executed once."""
     number = prepare(connection, text)
     try:
-        return execute(connection, number, literals)
+        return execute(connection, number, literals, rows)
     finally:
         close(connection, number)

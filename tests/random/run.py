@@ -22,13 +22,14 @@ import time
 import pymysql
 import pymysql.converters
 from pymysql.constants import FIELD_TYPE
+from pymysql.cursors import SSCursor
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import binary  # noqa: E402
 import known  # noqa: E402
 from answers import rows_of  # noqa: E402
-from known import LIMITED_MEMORY, NAMED, TIMEOUT, is_known, little_memory, of_plan, of_rows, of_semijoin, open_error, prepared_text  # noqa: E402
+from known import LIMITED_MEMORY, NAMED, TIMEOUT, TOO_LONG, is_known, little_memory, of_plan, of_rows, of_semijoin, open_error, prepared_text  # noqa: E402
 from known_changes import IGNORES, OPEN_COUNTS, changed_by_value, counts_unchanged, drops_true, groups_elements, joins_nothing, keeps_no_zeros, keeps_others, keys_in_order, known_within, passed_over, reads_a_row, reads_otherwise, sees_condition  # noqa: E402
 from generate import DEC, INT  # noqa: E402
 from more import More  # noqa: E402
@@ -42,10 +43,12 @@ KINDS = {"basic": Generator, "wide": Wide, "more": More}
 TEMPORAL = (FIELD_TYPE.DATE, FIELD_TYPE.TIME, FIELD_TYPE.DATETIME, FIELD_TYPE.TIMESTAMP)
 CHILD = "SELECT * FROM t3"       # which refers to t0
 LOST = (0, 2006, 2013)
+INTERRUPTED = 1317
 QUERIES_PER_SEED = 60
 CHANGES_PER_SEED = 15
 ROUNDS_PER_SEED = 5
 REFERENCE_TRIES = 90        # seconds
+MOST_ROWS = 150000          # of an answer; few statements have more, and those have millions
 READS = ("SELECT", "SHOW", "TABLE", "WITH RECURSIVE")     # in what is between changes
 
 
@@ -55,6 +58,21 @@ class TimeUp(Exception):
 
 class ReferenceGone(TimeUp):
     """The reference server ended; somebody starts it again."""
+
+
+class Taken(list):
+    """The rows of an answer as they come; after MOST_ROWS of them the statement is ended, and what still comes is dropped."""
+
+    def __init__(self, server):
+        super().__init__()
+        self.server, self.ended = server, False
+
+    def append(self, row):
+        if len(self) < MOST_ROWS:
+            super().append(row)
+        elif not self.ended:
+            self.ended = True
+            self.server.end_statement()
 
 
 class Server:
@@ -109,16 +127,10 @@ class Server:
     def ask(self, sql, ordered=False, folded=False, loose=False, fix=None):
         """('rows', Rows) or ('error', number); of several statements the last one's. fix: what is done to each value first"""
         loose = loose or isinstance(sql, list) or bool(isinstance(sql, Binary) and sql.literals)
-        made = lambda rows: ("rows", rows_of(rows if fix is None else [[fix(v) for v in r] for r in rows], ordered, folded, loose))
-        if time.monotonic() > self.end:
-            raise TimeUp()
+        self.in_time()
+        rows = Taken(self)
         try:
-            if isinstance(sql, Binary):
-                return made(binary.run(self.c, sql.text, sql.literals))
-            with self.c.cursor() as cur:
-                for one in sql if isinstance(sql, list) else [sql]:
-                    cur.execute(one)
-                return made(cur.fetchall())
+            self.take(sql, rows)
         except pymysql.MySQLError as e:
             if e.args[0] in LOST:
                 self.connect()
@@ -128,8 +140,43 @@ class Server:
                 if "timed out" in str(e):
                     return ("error", TIMEOUT)
                 raise Failure("%s: %r\n  %s" % (self.address, e, sql))
-            self.said[str(sql)] = str(e.args[1])
-            return ("error", e.args[0])
+            if not rows.ended:
+                self.said[str(sql)] = str(e.args[1])
+                return ("error", e.args[0])
+        if rows.ended:
+            self.settle()
+            return ("error", TOO_LONG)
+        return ("rows", rows_of(rows if fix is None else [[fix(v) for v in r] for r in rows], ordered, folded, loose))
+
+    def in_time(self):
+        if time.monotonic() > self.end:
+            raise TimeUp()
+
+    def take(self, sql, rows):
+        """The answer's rows, of several statements the last one's, as they come."""
+        if isinstance(sql, Binary):
+            binary.run(self.c, sql.text, sql.literals, rows)
+            return
+        with self.c.cursor(SSCursor) as cur:
+            for one in sql if isinstance(sql, list) else [sql]:
+                rows.clear()
+                cur.execute(one)
+                for row in cur:
+                    rows.append(row)
+
+    def end_statement(self):
+        """What runs in the session; its transaction and variables stay."""
+        with pymysql.connect(host=self.address[0], port=self.address[1], user="root", read_timeout=30) as c, c.cursor() as cur:
+            cur.execute("KILL QUERY %d" % self.c.thread_id())
+
+    def settle(self):
+        """Of an end that came too late for its statement nothing is left for the next one."""
+        try:
+            with self.c.cursor() as cur:
+                cur.execute("DO 0")
+        except pymysql.MySQLError as e:
+            if e.args[0] != INTERRUPTED:
+                raise
 
     def definition(self, view):
         """Of a view that is there."""
@@ -264,6 +311,7 @@ def check_norec(server, g):
 def check_change(servers, oracle, n, sql):
     """Whether to go on: not after errors that differ, which have ended transactions where they were looked for, nor after a known difference of
     contents."""
+    servers[n].in_time()
     several = isinstance(sql, list)
     if isinstance(sql, Everywhere) and not several:
         for s in servers[:n] + servers[n + 1:]:
@@ -329,6 +377,7 @@ def check_oracle(servers, oracle, g, log):
 
 def change_all(server, others, g, log):
     """A change, by the first session; what is of the session itself, by all."""
+    server.in_time()
     log.append(g.change())
     server.change(log[-1])
     for s in others if isinstance(log[-1], Everywhere) else []:
@@ -362,7 +411,8 @@ def check_plans(server, others, g, log):
         for _ in range(QUERIES_PER_SEED // ROUNDS_PER_SEED):
             sql, ordered, folded = g.query()
             wanted = server.ask(sql, ordered, folded)
-            asked = [(s, sql, s.settings[0]) for s in others]
+            # what is too long for us is so for operators that spill at once, too
+            asked = [(s, sql, s.settings[0]) for s in others if wanted != ("error", TOO_LONG) or "spill" not in s.settings[0]]
             if isinstance(sql, str):
                 asked.append((server, NAMED.sub(r"\1 \2 USE INDEX ()", sql), "without indexes"))
                 asked.append((server, Binary(sql, []), "binary protocol"))
@@ -480,7 +530,9 @@ def run(args, address, cluster=None):
     first = args.seed if args.seed is not None else random.SystemRandom().randrange(10**9)
     end = time.monotonic() + args.seconds
     if not args.once:
-        server.end = end
+        for s in [server, oracle] + others:
+            if s is not None:
+                s.end = end
     seeds = statements = failed = 0
     while time.monotonic() < end and failed < args.failures:
         try:
