@@ -198,9 +198,9 @@ know).
 - Vectors: `LAG`, `LEAD` and `NTH_VALUE` name their arguments in another order of
   conditions, and REGEXP_REPLACE takes a vector for its pattern as binary text only.
 - A pattern of JSON Schema that takes ten million attempts ends with 3699.
-- The text that an expression makes of a DOUBLE or FLOAT (`CONCAT`, `CAST ... AS CHAR`) is what a client is sent for the number. MySQL fits it into
-  22 characters (12 of a FLOAT column, 24 or so of a DOUBLE column), by an exponent or by fewer digits: `CONCAT(7.100912718085173e-09)` is
-  `7.100912718085173e-9`, and 0.000000007100912718085173 here.
+- Text of a DOUBLE or FLOAT: beside text in a UNION it is the column's or the expression's (MySQL fits the number into the result's
+  width); `ANY_VALUE(column)` of groups is the column's (MySQL an expression's). MySQL cuts the text of a column to 22 characters when
+  it is computed of a window function.
 - `PAD_CHAR_TO_FULL_LENGTH` changes nothing. A view whose condition reads its own table can be changed.
 - INSERT of many rows (LOAD DATA, INSERT ... SELECT, CREATE TABLE ... SELECT) with autocommit keeps its rows on disk until the commit. From
   row 4,096 on a duplicate is found there: the one with the lowest key is told of.

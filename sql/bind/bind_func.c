@@ -465,6 +465,14 @@ static db_err own_order(struct binder *b, struct bexpr *e)
     return ERR_OK;
 }
 
+/* MYSQL: the rows of a GROUP_CONCAT lie in a table first, so that a number's text is a column's. */
+static void keep_in_column(struct bexpr *e)
+{
+    if (!e->is_const && (e->type.id == TYPE_DOUBLE || e->type.id == TYPE_FLOAT)) {
+        e->type.wire |= TYPE_W_COLUMN_REAL;
+    }
+}
+
 static db_err agg_order(struct binder *b, struct scope *scope, const struct ast_aggregate *a,
                         struct bexpr *e)
 {
@@ -531,6 +539,7 @@ db_err bind__agg_call(struct binder *b, const struct ast_aggregate *a, const str
     TRY(def->bind_agg(&b->func, call, fa));
     for (uint32_t i = 0; i < e->arg_count; i++) {
         if (fa[i].want_cast && a->func == AST_AGG_GROUP_CONCAT) {
+            keep_in_column(e->args[i]);
             TRY(bind__cast_stored(b, e->args[i], &fa[i].want, false, &e->args[i]));
         } else if (fa[i].want_cast && a->over != NULL) { /* MYSQL: of a row that is kept */
             TRY(bind__cast(b, e->args[i], &fa[i].want, false, &e->args[i]));
@@ -666,6 +675,7 @@ db_err bind__cast_target(struct binder *b, const struct ast_type *type, const st
     }
     if (t.id == TYPE_DOUBLE || t.id == TYPE_FLOAT) {
         t.length = 23;
+        t.wire |= t.id == TYPE_FLOAT ? TYPE_W_COLUMN_REAL : 0u;
     }
     t.wire |= t.id == TYPE_DATETIME ? TYPE_W_ZERO_NULL : 0u;
     *ret = t;

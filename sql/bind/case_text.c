@@ -1,12 +1,12 @@
 /* The text of IF and CASE of numbers.
  *
  * MYSQL: IF, CASE and NULLIF ask the branch that is chosen for its text, whatever number they are
- * of themselves: with the zeros of its ZEROFILL, the digits of its FLOAT or DOUBLE(M,D), and of a
- * BIT its bytes, as many as that branch has; these are taken for characters of latin1, as digits
- * are. COALESCE, GREATEST and other functions know no branches: their text is the number's digits.
- * What the outermost query sends of a BIT or a DECIMAL is its text, too (NULLIF of a BIT gives it
- * as it is). What has been in a temporary table (DISTINCT, groups, windows, UNION) is a number as a
- * column is.
+ * of themselves: with the zeros of its ZEROFILL, the digits of its FLOAT or DOUBLE(M,D), as many as
+ * a column's text has, and of a BIT its bytes, as many as that branch has; these are taken for
+ * characters of latin1, as digits are. COALESCE, GREATEST and other functions know no branches:
+ * their text is the number's digits. What the outermost query sends of a BIT or a DECIMAL is its
+ * text, too (NULLIF of a BIT gives it as it is). What has been in a temporary table (DISTINCT,
+ * groups, windows, UNION) is a number as a column is.
  */
 #include "sql/bind/bind_int.h"
 
@@ -44,7 +44,8 @@ static bool is_real(const struct sql_type *t)
 static bool text_differs(const struct sql_type *t, const struct sql_type *all)
 {
     bool filled = (t->flags & TYPE_F_ZEROFILL) != 0;
-    bool real = is_real(all) && (t->id != all->id || t->decimals != all->decimals);
+    bool column = is_real(t) && (t->flags & TYPE_F_EXPR) == 0;
+    bool real = is_real(all) && (t->id != all->id || t->decimals != all->decimals || column);
     return t->id == TYPE_BIT || (filled && t->id != TYPE_NULL) || (real && t->id != TYPE_NULL);
 }
 

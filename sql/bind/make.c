@@ -378,6 +378,10 @@ db_err bind__cast_stored(struct binder *b, struct bexpr *e, const struct sql_typ
     }
     c->type.wire &= is_explicit ? UINT16_MAX : (uint16_t)~TYPE_W_ZERO_NULL;
     c->type.wire |= check_of_wide(e, to);
+    if (!is_explicit && type_is_string(to) &&
+        (e->type.id == TYPE_DOUBLE || e->type.id == TYPE_FLOAT)) {
+        c->type.wire |= TYPE_W_WHOLE_TEXT; /* MYSQL: a column's has two more than it announces */
+    }
     c->args[0] = e;
     c->position = e->position;
     c->u.cast.explicit_cast = is_explicit;

@@ -455,6 +455,12 @@ static db_err eval_cast(struct exec_ctx *ctx, struct expr_state *s, const struct
         rows = (struct eval_rows){.in = all->in, .n = 1};
     }
     TRY(exec__result(ctx, s, &rows, &out));
+    struct vector real = *from;
+    const struct sql_type *type = &s->e->args[0]->type;
+    if (type->id == TYPE_DOUBLE || type->id == TYPE_FLOAT) {
+        real.type = type; /* a column's text, also where the column holds what was computed */
+        from = &real;
+    }
     struct cast_ctx *cast = ctx->eval.cast;
     const char *expr = cast->expr;
     uint64_t first_row = cast->row;

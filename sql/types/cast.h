@@ -102,7 +102,9 @@ MUST_USE db_err value_to_decimal(struct cast_ctx *ctx, const struct sql_type *fr
 /* The same, where `from` says of text where it comes from: TYPE_W_COLUMN_TEXT, TYPE_W_MADE_TEXT. */
 MUST_USE db_err text_to_decimal(struct cast_ctx *ctx, const struct sql_type *from,
                                 const struct value *v, struct decimal *ret);
-/* Text of any value, in the charset of ret's collation for text and in ASCII for the rest. */
+/* Text of any value, in the charset of ret's collation for text and in ASCII for the rest. MYSQL: a
+ * DOUBLE is fitted into 24 characters when it is a column's, a FLOAT into 12; the text of what an
+ * expression computes has 22, and all digits of a FLOAT. */
 MUST_USE db_err value_to_text(struct cast_ctx *ctx, const struct sql_type *from,
                               const struct value *v, struct slice *ret);
 /* DATE/DATETIME (packed local) and TIME. *ret_null: no such value (a warning was given). */
@@ -151,10 +153,16 @@ unsigned uint64_to_text(uint64_t v, char *out);
 /* DOUBLE as MySQL prints it: shortest text that reads back equal, or `decimals` fixed digits when
  * it is not DECIMALS_NOT_FIXED. FLOAT likewise with float's precision. */
 unsigned double_to_text(double v, unsigned decimals, char out[NUMBER_TEXT_MAX]);
+/* The same in at most `width` (10 at least) characters, by an exponent or by fewer digits; a number
+ * of fixed decimals is as long as it is. */
+unsigned double_to_text_within(double v, unsigned decimals, unsigned width,
+                               char out[NUMBER_TEXT_MAX]);
 /* A number's text with leading zeros up to the width of its column, if that has ZEROFILL; DECIMAL
  * needs DECIMAL_TEXT_MAX bytes of room, others NUMBER_TEXT_MAX. Returns the length. */
 unsigned number_zerofill(const struct sql_type *t, char *io_text, unsigned len);
 unsigned float_to_text(float v, unsigned decimals, char out[NUMBER_TEXT_MAX]);
+unsigned float_to_text_within(float v, unsigned decimals, unsigned width,
+                              char out[NUMBER_TEXT_MAX]);
 /* The longest prefix that is a number; *ret_used its bytes (leading spaces counted), 0 when there
  * is none. *ret_overflow: the value was clipped to +-DBL_MAX. */
 double text_to_double(struct slice s, size_t *ret_used, bool *ret_overflow);

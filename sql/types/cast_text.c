@@ -99,6 +99,17 @@ static unsigned temporal_text(const struct cast_ctx *ctx, const struct sql_type 
     }
 }
 
+static unsigned real_text(const struct sql_type *from, double d, char *out)
+{
+    enum { COLUMN_DOUBLE = 24, COLUMN_FLOAT = 12, COMPUTED = 22 };
+    if ((from->flags & TYPE_F_EXPR) != 0 && (from->wire & TYPE_W_COLUMN_REAL) == 0) {
+        return double_to_text_within(d, from->decimals, COMPUTED, out);
+    }
+    return from->id == TYPE_FLOAT
+               ? float_to_text_within((float)d, from->decimals, COLUMN_FLOAT, out)
+               : double_to_text_within(d, from->decimals, COLUMN_DOUBLE, out);
+}
+
 db_err value_to_text(struct cast_ctx *ctx, const struct sql_type *from, const struct value *v,
                      struct slice *ret)
 {
@@ -119,11 +130,7 @@ db_err value_to_text(struct cast_ctx *ctx, const struct sql_type *from, const st
             return ERR_OK;
         }
         break;
-    case PHYS_DOUBLE:
-        s = slice_of(buffer, from->id == TYPE_FLOAT
-                                 ? float_to_text((float)v->d, from->decimals, buffer)
-                                 : double_to_text(v->d, from->decimals, buffer));
-        break;
+    case PHYS_DOUBLE: s = slice_of(buffer, real_text(from, v->d, buffer)); break;
     case PHYS_DECIMAL: s = slice_of(buffer, decimal_to_text(&v->dec, buffer)); break;
     case PHYS_TIME: s = slice_of(buffer, temporal_text(ctx, from, v, buffer)); break;
     case PHYS__COUNT:

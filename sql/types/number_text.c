@@ -2,7 +2,8 @@
  *
  * A DOUBLE prints as the fewest digits that read back as the same number: plainly, but with an
  * exponent when it is a whole number of more than 15 digits ("1e15"), or below 1e-15 ("1.5e-16");
- * no plus, no leading zeros. FLOAT prints six digits. strtod and snprintf are correct to the last
+ * no plus, no leading zeros. FLOAT prints six digits. Within a width it takes an exponent earlier,
+ * and gives up digits when that is not enough. strtod and snprintf are correct to the last
  * digit with glibc; the C locale is assumed (the process never sets another one). */
 #include "sql/types/cast.h"
 
@@ -187,6 +188,69 @@ unsigned double_to_text(double v, unsigned decimals, char out[NUMBER_TEXT_MAX])
     return layout(v < 0, digits, n, point, out);
 }
 
+/* The text of v, whose digits are known, does not fit: it gives up as many of them as it has to,
+ * behind the point when at most two zeros precede them there, and else as one with an exponent. */
+static unsigned squeezed_text(double v, const char *digits, unsigned n, int point, unsigned width,
+                              char *out)
+{
+    enum { ZEROS_MAX = 2 };
+    char *o = out;
+    double magnitude = fabs(v);
+    int room = (int)width - (v < 0 ? 1 : 0);
+    if (v < 0) {
+        *o++ = '-';
+    }
+    if (point >= -ZEROS_MAX && point <= room) {
+        int decimals = room - 1 - (point <= 0 ? 1 : point);
+        o += snprintf(o, NUMBER_TEXT_MAX - 1, "%.*f", decimals < 0 ? 0 : decimals, magnitude);
+        while (decimals > 0 && o[-1] == '0') {
+            o--;
+        }
+        return (unsigned)(o - out) - (o[-1] == '.' ? 1 : 0);
+    }
+    char exponent[24];
+    char fewer[24];
+    unsigned e_len = int64_to_text(point - 1, exponent);
+    room -= (int)e_len + 1 + (n > 1 ? 1 : 0);
+    if (room < (int)n) {
+        char sci[DOUBLE_TEXT_MAX];
+        snprintf(sci, sizeof(sci), "%.*e", room < 1 ? 0 : room - 1, magnitude);
+        n = split_digits(sci, fewer, &point);
+        e_len = int64_to_text(point - 1, exponent);
+        digits = fewer;
+    }
+    *o++ = digits[0];
+    if (n > 1) {
+        *o++ = '.';
+        memcpy(o, digits + 1, n - 1);
+        o += n - 1;
+    }
+    *o++ = 'e';
+    memcpy(o, exponent, e_len);
+    return (unsigned)(o - out) + e_len;
+}
+
+unsigned double_to_text_within(double v, unsigned decimals, unsigned width,
+                               char out[NUMBER_TEXT_MAX])
+{
+    unsigned len = double_to_text(v, decimals, out);
+    if (len <= width || decimals < DECIMALS_NOT_FIXED) {
+        return len;
+    }
+    char digits[24];
+    int point;
+    unsigned n = shortest_digits(fabs(v), digits, &point);
+    return squeezed_text(v, digits, n, point, width, out);
+}
+
+/* The six digits of a FLOAT that are shown. */
+static unsigned float_digits(float v, char *digits, int *ret_point)
+{
+    char sci[40];
+    snprintf(sci, sizeof(sci), "%.5e", fabs((double)v));
+    return split_digits(sci, digits, ret_point);
+}
+
 unsigned float_to_text(float v, unsigned decimals, char out[NUMBER_TEXT_MAX])
 {
     if (!isfinite(v)) {
@@ -199,12 +263,22 @@ unsigned float_to_text(float v, unsigned decimals, char out[NUMBER_TEXT_MAX])
         memcpy(out, "-0", 2);
         return signbit(v) ? 2 : (out[0] = '0', 1);
     }
-    char sci[40];
-    snprintf(sci, sizeof(sci), "%.5e", fabs((double)v));
     char digits[24];
     int point;
-    unsigned n = split_digits(sci, digits, &point);
+    unsigned n = float_digits(v, digits, &point);
     return layout(v < 0, digits, n, point, out);
+}
+
+unsigned float_to_text_within(float v, unsigned decimals, unsigned width, char out[NUMBER_TEXT_MAX])
+{
+    unsigned len = float_to_text(v, decimals, out);
+    if (len <= width || decimals < DECIMALS_NOT_FIXED) {
+        return len;
+    }
+    char digits[24];
+    int point;
+    unsigned n = float_digits(v, digits, &point);
+    return squeezed_text((double)v, digits, n, point, width, out);
 }
 
 static bool is_space(uint8_t c)

@@ -83,6 +83,14 @@ static struct slice first_lost(const struct charset *from, struct slice s, const
     return slice_of(p, (size_t)(end - p));
 }
 
+/* MYSQL: all digits that the number has as a DOUBLE, whatever FLOAT(M,D) it was. */
+static db_err digits_of_real(const struct store *s, struct slice *ret)
+{
+    char text[NUMBER_TEXT_MAX];
+    unsigned len = double_to_text(s->v->d, DECIMALS_NOT_FIXED, text);
+    return arena_copy(s->ctx->arena, slice_of(text, len), ret);
+}
+
 /* The value's text in the column's charset. MYSQL: with the zeros of ZEROFILL in TEXT and BLOB
  * alone. */
 static db_err converted(const struct store *s, const struct collation *target, struct slice *ret)
@@ -91,7 +99,11 @@ static db_err converted(const struct store *s, const struct collation *target, s
     struct sql_type from = *s->from;
     bool filled = s->target->as_text || type_is_blob(s->to);
     from.flags &= (uint8_t) ~(filled ? 0 : TYPE_F_ZEROFILL);
-    TRY(value_to_text(s->ctx, &from, s->v, &text));
+    if (!filled && s->v->phys == PHYS_DOUBLE) {
+        TRY(digits_of_real(s, &text));
+    } else {
+        TRY(value_to_text(s->ctx, &from, s->v, &text));
+    }
     unsigned id = s->v->phys == PHYS_STR ? s->v->collation : COLL_ASCII_GENERAL_CI;
     if (s->from->id == TYPE_ENUM || s->from->id == TYPE_SET) {
         id = s->from->collation;
@@ -131,6 +143,11 @@ static db_err converted(const struct store *s, const struct collation *target, s
 static struct slice shorter_double(double d, uint32_t width, char out[NUMBER_TEXT_MAX],
                                    bool *ret_known)
 {
+    enum { SEVERAL_DIGITS = 10 }; /* as long as a text with more than one digit can have to be */
+    if (width >= SEVERAL_DIGITS) {
+        *ret_known = true;
+        return slice_of(out, double_to_text_within(d, DECIMALS_NOT_FIXED, width, out));
+    }
     double magnitude = d < 0 ? -d : d;
     double one = 0; /* the magnitude with one digit */
     int first = magnitude < 1e15 && magnitude >= 1e-5 && width != 0 ? (int)width - 1 : 16;

@@ -105,6 +105,7 @@ enum {
                                the   column that it is compared with */
     TYPE_W_ZERO_STORED = 4,  /* of a cast's target: a date that sql_mode refuses is 0000-00-00 when
                                 it comes of a date, as where it is stored */
+    TYPE_W_COLUMN_REAL = 4096, /* a DOUBLE or FLOAT of an expression whose text is a column's */
     TYPE_W_LONG_PRECISION = 4, /* a DECIMAL whose digits were cut to 65: its length counts 66 */
 };
 
