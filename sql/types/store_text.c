@@ -111,12 +111,15 @@ static db_err converted(const struct store *s, const struct collation *target, s
         id = COLL_BINARY;
     }
     const struct collation *source = collation_by_id(id);
-    if (source == NULL || source->cs == target->cs || target->id == COLL_BINARY) {
+    bool same = source != NULL && source->cs == target->cs;
+    /* a parameter's bytes may be no text of the charset that they are said to have */
+    bool looks = same && s->v->phys == PHYS_STR && (s->from->flags & TYPE_F_EXPR) != 0;
+    if (source == NULL || (same && !looks) || target->id == COLL_BINARY) {
         *ret = text;
         return ERR_OK;
     }
-    if (source->id == COLL_BINARY) { /* bytes must be text of the column's charset */
-        TRY(charset_whole_units(target->cs, text, s->ctx->arena, &text));
+    if (same || source->id == COLL_BINARY) { /* bytes must be text of the column's charset */
+        TRY(same ? ERR_OK : charset_whole_units(target->cs, text, s->ctx->arena, &text));
         size_t good = target->cs->ops->valid_prefix(target->cs, text);
         bool named = s->to->id == TYPE_ENUM || s->to->id == TYPE_SET;
         if (good < text.len && !named) { /* MYSQL: names are looked up by their bytes */

@@ -144,6 +144,26 @@ def prepared():
 
 
 @test
+def parameters_of_ill_formed_text():
+    c = connect()
+    for sql in (b"DROP SCHEMA IF EXISTS protocol_ill", b"CREATE SCHEMA protocol_ill", b"CREATE TABLE protocol_ill.t (a INT, v VARCHAR(20))",
+                b"SET sql_mode = 'STRICT_ALL_TABLES'"):
+        assert c.ask(3, sql)[0] == 0
+    c.ask(0x16, b"INSERT INTO protocol_ill.t VALUES (?, ?)")
+    c.read(), c.read()
+    run = struct.pack("<IBI", 1, 0, 1) + b"\0\x01\x08\0\xfd\0" + struct.pack("<q", 5)
+    assert error(c.ask(0x17, run + b"\4a\xe2\x82b")) == 1366
+    assert c.ask(0x17, run + b"\4a\xc3\xbfb")[0] == 0
+    assert c.ask(3, b"SET sql_mode = ''")[0] == 0
+    assert c.ask(0x17, run + b"\4a\xe2\x82b")[0] == 0
+    c.command(3, b"SELECT HEX(v) FROM protocol_ill.t")
+    rows = c.rest()[2:-1]
+    assert rows == [b"\x0861C3BF62", b"\x0261"], rows
+    assert c.ask(3, b"DROP SCHEMA protocol_ill")[0] == 0
+    c.close()
+
+
+@test
 def parameters_of_time():
     """Values that no clock shows are refused; what is cut short is no packet."""
     c = connect()
