@@ -88,6 +88,7 @@ know).
 - FLUSH of tables, logs (their files are opened for each entry), status, optimizer costs and user resources answers OK: nothing of theirs is kept that could be stale.
 - Privileges: what is granted on a database counts for connected sessions from their next statement on, in MySQL for the current
   database only after the next `USE`. The tables of the schema `mysql` about accounts are read only. `mysql_native_password` is there.
+  INSERT on a database alone lets SHOW COLUMNS and SHOW INDEX answer (MySQL: 1142).
   Certificates of clients are checked by `--tls-ca`, without one by the CA that the node has made itself. Failed log-ins
   (`FAILED_LOGIN_ATTEMPTS`) are counted for all nodes and outlive a restart. `PROXY` is kept and
   shown, nobody becomes another user by it. All columns that an invoker's view selects are checked, not only those that are read.
@@ -139,7 +140,7 @@ know).
   one in arithmetic, comparisons, branches of IF, CASE and COALESCE, as a condition, by a function) is a number of that kind, and is told of once
   (MySQL: as often as it is read, where it is read, and not at all beside ANY and ALL); a change refuses
   it as a DOUBLE, and takes text that was preceded by a number as text beside text. A parameter that stands alone is text when text is given
-  (MySQL: a number when a number was given before); as a branch of CASE, IF or NULLIF that is a DECIMAL by now text is a number (MySQL: shown as it is). A sum of a time with a fraction and a parameter has 30 decimals
+  (MySQL: a number when a number was given before); the number 0 for one beside a DATETIME or TIMESTAMP is no date (MySQL: the zero date); as a branch of CASE, IF or NULLIF that is a DECIMAL by now text is a number (MySQL: shown as it is). A sum of a time with a fraction and a parameter has 30 decimals
   (MySQL: those of the time). `year = ?` is also outside of conditions true of the year that a number below 100 stands for.
   PREPARE computes no constant of a condition: EXECUTE tells of what is wrong with it.
 - Which of several errors of a query is told: the select list's before those of WHERE and ON, as in MySQL; GROUP BY, HAVING and windows are
