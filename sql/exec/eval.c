@@ -169,18 +169,19 @@ static uint32_t arg_at(const struct expr_state *s, uint32_t k)
 }
 
 /* The k-th argument, one that may_refuse, when all others have been evaluated.
- * MYSQL: text is not converted behind an argument that is NULL in the row, nor to the charset of
- * another text that is NULL. */
+ * MYSQL: text is not converted behind an argument that is NULL in the row, nor, but for
+ * FUNC_CONVERTS_FIRST, to the charset of another text that is NULL. */
 static db_err eval_converted(struct exec_ctx *ctx, struct expr_state *s,
                              const struct eval_rows *rows, uint32_t k)
 {
     uint32_t i = arg_at(s, k);
     const struct sql_type *to = &s->args[i]->e->type;
+    bool first = (s->e->u.func->def->flags & FUNC_CONVERTS_FIRST) != 0;
     struct eval_rows some = *rows;
     for (uint32_t other = 0; other < s->arg_count; other++) {
         uint32_t x = arg_at(s, other);
         const struct bexpr *e = s->args[x]->e;
-        bool same = type_is_string(&e->type) && e->type.collation == to->collation;
+        bool same = !first && type_is_string(&e->type) && e->type.collation == to->collation;
         if (may_refuse(s->e, e) || !(other < k || same) || !s->many[x]->has_nulls) {
             continue;
         }

@@ -129,6 +129,9 @@ enum func_flags {
     FUNC_FIRST_LAST = 1 << 22,
     FUNC_LAST_SECOND = 1 << 23,
     FUNC_SECOND_FIRST = 1 << 24,
+    /* With FUNC_NULL_IF_ANY. MYSQL: an argument is converted before those behind it are looked at
+     * for NULL; other functions do not convert text for one that is NULL. */
+    FUNC_CONVERTS_FIRST = 1 << 27,
     FUNC_ORDERS = FUNC_FROM_LAST | FUNC_FIRST_LAST | FUNC_LAST_SECOND | FUNC_SECOND_FIRST,
 };
 
