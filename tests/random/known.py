@@ -795,17 +795,31 @@ def null_in_rows(server, oracle, sql, ordered, folded):
 QUANTIFIED = re.compile(r"([\w.]+) ([<>=]+) (?:(ANY|SOME)|ALL) \((?=SELECT)")
 
 
-def of_extremes(server, oracle, sql, ordered, folded):
-    """A column of text compared with ANY or ALL of a query: the reference takes the greatest or least of them by their own collation, and
-    answers as the server does when EXISTS asks."""
-    text, out, at = sql if isinstance(sql, str) else literal_form(sql), "", 0
-    for found in QUANTIFIED.finditer(text or ""):
+def by_exists(text):
+    """The text with EXISTS in the place of ANY and ALL, of all leaves of a tree; None: there is neither."""
+    if not isinstance(text, str):
+        parts = [by_exists(x) or x for x in text[:3]]
+        return tuple(parts) + text[3:] if parts != list(text[:3]) else None
+    out, at = "", 0
+    for found in QUANTIFIED.finditer(text):
         end, test = reach(text, found.end()), "%s %s z.q" % found.group(1, 2)
         if found.start() >= at:
-            out += "%s%s (SELECT 1 FROM (%s) z (q) WHERE (%s) IS %s" % (
-                text[at:found.start()], "EXISTS" if found.group(3) else "NOT EXISTS", text[found.end():end], test, "TRUE" if found.group(3) else "NOT TRUE")
-            at = end
-    return at != 0 and equal_rows(loosely(server, sql, ordered, folded), loosely(oracle, out + text[at:], ordered, folded))
+            some = "EXISTS (SELECT 1 FROM (%s) z (q) WHERE (%s) IS %%s)" % (text[found.end():end], test)
+            found_one, else_all = ("TRUE", "1, IF(%s, NULL, 0)") if found.group(3) else ("FALSE", "0, IF(%s, NULL, 1)")
+            out += text[at:found.start()] + "IF(%s, %s)" % (some % found_one, else_all % (some % "NULL"))
+            at = end + 1
+    return out + text[at:] if at != 0 else None
+
+
+def of_extremes(server, oracle, sql, ordered, folded):
+    """A column of text compared with ANY or ALL of a query: the reference takes the greatest or least of them by their own collation, and
+    answers as the server does when EXISTS asks, and set operations at each other's side are of tables (set_of_sets)."""
+    changed = by_exists((sql if isinstance(sql, str) else literal_form(sql)) or "")
+    if changed is None:
+        return False
+    got, tree = loosely(server, sql, ordered, folded), getattr(sql, "again", None)
+    return equal_rows(got, loosely(oracle, changed, ordered, folded)) or (
+        tree is not None and equal_rows(got, in_tables(oracle, by_exists(tree) or tree, ordered, folded)))
 
 
 def zero_date_is_null(server, oracle, sql, ordered, folded):

@@ -47,6 +47,7 @@ INTERRUPTED = 1317
 QUERIES_PER_SEED = 60
 CHANGES_PER_SEED = 15
 ROUNDS_PER_SEED = 5
+READ_SECONDS = 45           # beyond max_execution_time, which ends a statement and not the session
 REFERENCE_TRIES = 90        # seconds
 MOST_ROWS = 150000          # of an answer; few statements have more, and those have millions
 READS = ("SELECT", "SHOW", "TABLE", "WITH RECURSIVE")     # in what is between changes
@@ -84,6 +85,7 @@ class Server:
         self.settings = settings
         self.reference = reference
         self.said = {}      # the texts of errors since the schema was made, by statement
+        self.everywhere = []  # settings of the session since then: a session that is lost had them
         self.connect()
         self.schema = schema
 
@@ -95,7 +97,7 @@ class Server:
         while True:
             try:
                 self.c = pymysql.connect(host=self.address[0], port=self.address[1], user="root", autocommit=True, charset="utf8mb4",
-                                         read_timeout=30, conv=conv)
+                                         read_timeout=READ_SECONDS, conv=conv)
                 break
             except pymysql.MySQLError:
                 tries -= 1
@@ -112,6 +114,7 @@ class Server:
     def fresh(self, statements):
         """An empty schema with what the statements make; their outcomes."""
         self.said = {}
+        self.everywhere = []
         with self.c.cursor() as cur:
             cur.execute("SET sql_mode = DEFAULT")
             cur.execute("DROP DATABASE IF EXISTS %s" % self.schema)
@@ -123,6 +126,8 @@ class Server:
         with self.c.cursor() as cur:
             cur.execute("SET sql_mode = DEFAULT")
             cur.execute("USE " + self.schema)
+            for one in self.everywhere:
+                cur.execute(one)
 
     def ask(self, sql, ordered=False, folded=False, loose=False, fix=None):
         """('rows', Rows) or ('error', number); of several statements the last one's. fix: what is done to each value first"""
@@ -195,6 +200,8 @@ class Server:
                 return ("changed", binary.run(self.c, sql.text, sql.literals))
             with self.c.cursor() as cur:
                 count = cur.execute(sql)
+                if isinstance(sql, Everywhere):
+                    self.everywhere.append(sql)
                 if sql.startswith(READS):
                     return ("rows", rows_of(cur.fetchall(), False, False, False))
                 return ("changed", count)
