@@ -155,6 +155,23 @@ CHANGES_TABLES = re.compile(r"UPDATE (?:IGNORE )?|DELETE (?:IGNORE )?(?:FROM (?:
 KEY_REFUSED = 3751      # what a functional key part makes of a row does not fit
 
 
+FIRST_OF_ROWS = re.compile(r"UPDATE (t\d+) SET (?!.*\b(?:LIMIT|ORDER)\b)", re.S)
+
+
+def first_of_rows(server, oracle, sql, got, wanted):
+    """Several rows are refused, each for a reason of its own, and the first that is read is told of: in the order of their ids both refuse the
+    same one. It is counted."""
+    found = FIRST_OF_ROWS.match(sql) if isinstance(sql, str) else None
+    if found is None or not got[0] == wanted[0] == "error":
+        return False
+    in_order = "%s ORDER BY %s.id" % (sql, found.group(1))
+    told = server.change(in_order)
+    if told[0] != "error" or told != oracle.change(in_order):
+        return False
+    count("first_of_rows", sql)
+    return True
+
+
 def joins_nothing(server, oracle, sql, got, wanted):
     """A change that has no row, as both say of its WITH, FROM and WHERE, and that one of them refuses for a row of one of its tables: which
     are read is the plan's. It is counted."""
