@@ -368,7 +368,7 @@ static db_err want_charset(struct func_bind_ctx *ctx, struct func_arg *a,
     a->want_cast = true;
     a->want = a->type;
     a->want.collation = to->id;
-    a->want.wire |= TYPE_W_REFUSE_LOSS;
+    a->want.wire |= TYPE_W_REFUSE_LOSS | TYPE_W_WHOLE_TEXT;
     return ERR_OK;
 }
 

@@ -168,7 +168,7 @@ static db_err join_subject(struct func_bind_ctx *ctx, struct func_arg *a,
     if (text) {
         a->want_cast = true;
         a->want = a->type;
-        a->want.wire |= TYPE_W_REFUSE_LOSS;
+        a->want.wire |= TYPE_W_REFUSE_LOSS | TYPE_W_WHOLE_TEXT;
         const struct value *v = a->constant;
         struct slice made;
         size_t lost = 0;
