@@ -145,8 +145,8 @@ know).
   PREPARE computes no constant of a condition: EXECUTE tells of what is wrong with it.
 - Which of several errors of a query is told: the select list's before those of WHERE and ON, as in MySQL; GROUP BY, HAVING and windows are
   not in its order, nor are collations of `IN (SELECT ...)`, of which MySQL tells after those of ON, nor is text that a character set does not have (3854) when it stands as a literal in WHERE, in VALUES of a set operation or in a subquery for `IN`, ANY or ALL (MySQL leaves it where `<` asks for an extreme of no rows).
-  ONLY_FULL_GROUP_BY takes an outer join whose NULLs a condition refuses for an inner one, as MySQL does; not where EXISTS is that condition. That `x IN (SELECT constant ...)` makes a constant of x
-  it does not see (1055; MySQL does when it makes a join of the subquery). Of several rows that are refused the one that the plan reads first is told of. Whether a value that is out of range (1690), or
+  ONLY_FULL_GROUP_BY takes an outer join whose NULLs a condition refuses for an inner one, as MySQL does; not where EXISTS is that condition. Of what IN compares x with it knows constants, not columns that
+  the subquery's own conditions make constants (1055 for x; MySQL knows them when it makes a join of it). Of several rows that are refused the one that the plan reads first is told of. Whether a value that is out of range (1690), or
   text that a character set does not have (3854), is met in a row that another condition drops, is the plan's, as in MySQL. A constant that
   IF or NULLIF makes of others is converted where rows are compared (MySQL: also where there are none); UPDATE of several tables
   answers 1366 for what MySQL's plan may call 3854. Bytes of which a parameter or variable is a part meet text in regular expressions (MySQL: 3995 when
@@ -185,6 +185,7 @@ know).
   which it takes for the same, as ADDTIME and SUBTIME
   of the same values; rows that an interval of text misses by a key of its first characters in a collation that tells case; frames of `RANGE ... INTERVAL` where a zero date is among the rows; zero dates that it misses by a key
   for text that is no date (without one it finds them);
+  a bound of BETWEEN with COLLATE, which it converts to the column's character set all the same (3854);
   an UPDATE of several tables that writes to one while it reads it, and compares what it has just written (a generated column);
   `VALUES ROW(...) ORDER BY`, which orders nothing; NULL that GROUP_CONCAT's ORDER BY takes for 0 or ''; `SHA2(LEAST(x, y), n)`, which takes the least of the bytes;
   MIN and MAX of text that CAST or CONVERT puts into another character set, of groups in a temporary table, converted twice;

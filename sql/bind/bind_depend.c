@@ -1,13 +1,13 @@
 /* Functional dependence (MYSQL: ONLY_FULL_GROUP_BY): which columns have one value per group.
  *
  * Beginning with the grouping columns, what is known spreads until nothing is new: columns that
- * WHERE or an inner join's ON equates with a constant or with a known column; all columns of a
- * table of which a unique key without NULLs is known; generated columns of known columns, but where
- * an outer join may make up the row (none whose NULLs a condition above refuses); through an outer
- * join from the outer side to the inner one; the results of an aggregation whose groups are known;
- * expressions of known columns. Of a derived table that is kept apart, and not made part of the
- * query, nothing is learnt before one of its columns is known, and nothing where an outer join may
- * make up its rows. */
+ * WHERE or an inner join's ON equates with a constant (also by IN) or a known column; all columns
+ * of a table of which a unique key without NULLs is known; generated columns of known columns, but
+ * where an outer join may make up the row (none whose NULLs a condition above refuses); through an
+ * outer join from the outer side to the inner one; the results of an aggregation whose groups are
+ * known; expressions of known columns. Of a derived table that is kept apart, and not made part of
+ * the query, nothing is learnt before one of its columns is known, and nothing where an outer join
+ * may make up its rows. */
 #include "sql/bind/bind_int.h"
 
 #include "sql/bind/table_rules.h"
@@ -36,6 +36,42 @@ static const struct bexpr *compared(const struct bexpr *e)
     return e;
 }
 
+static bool is_fixed(const struct bexpr *e)
+{
+    return e->kind == BEXPR_PARAM || e->kind == BEXPR_OUTER || bind__is_known_early(e);
+}
+
+/* The select item that column i is compared with by IN; NULL: not known, or one of groups. */
+static const struct bexpr *selected(const struct bsubquery *sub, uint32_t i)
+{
+    const struct lnode *n = sub->compared;
+    while (n != NULL && (n->kind == LNODE_DISTINCT || n->kind == LNODE_SORT)) {
+        n = n->children[0];
+    }
+    if (n == NULL || n->kind != LNODE_PROJECT || i >= n->u.project.count) {
+        return NULL;
+    }
+    const struct lnode *from = n->children[0];
+    while (from->kind == LNODE_FILTER) {
+        from = from->children[0];
+    }
+    bool rows = from->kind == LNODE_TABLE || from->kind == LNODE_JOIN || from->kind == LNODE_DUAL;
+    return rows ? compared(n->u.project.exprs[i].expr) : NULL;
+}
+
+/* MYSQL: column IN (SELECT constant FROM tables) becomes a join on column = constant. What is
+ * BEXPR_OUTER there may be a column of ours. */
+static void of_subquery(struct depend *d, const struct bexpr *in)
+{
+    for (uint32_t i = 0; i < in->arg_count && !in->u.subquery.negated; i++) {
+        const struct bexpr *x = compared(in->args[i]);
+        const struct bexpr *y = selected(in->u.subquery.sub, i);
+        if (x->kind == BEXPR_COLUMN && y != NULL && y->kind != BEXPR_OUTER && is_fixed(y)) {
+            learn(d, x->u.column.id);
+        }
+    }
+}
+
 /* column = column, column = constant, of whatever types. `into`: only columns of this side are
  * learnt, from columns (an outer join's condition); NULL: of both. */
 static void equalities(struct depend *d, struct bexpr *const *list, uint32_t n,
@@ -43,6 +79,9 @@ static void equalities(struct depend *d, struct bexpr *const *list, uint32_t n,
 {
     for (uint32_t i = 0; i < n; i++) {
         const struct bexpr *c = list[i];
+        if (c->kind == BEXPR_SUBQUERY_IN && constants && into == NULL) {
+            of_subquery(d, c);
+        }
         if (c->kind != BEXPR_FUNC || c->arg_count != 2 ||
             strcmp(c->u.func->def->name, "op_eq") != 0) {
             continue;
@@ -53,9 +92,8 @@ static void equalities(struct depend *d, struct bexpr *const *list, uint32_t n,
             if (x->kind != BEXPR_COLUMN || (into != NULL && !lnode_gives(into, x->u.column.id))) {
                 continue;
             }
-            bool fixed = constants && (y->kind == BEXPR_PARAM || y->kind == BEXPR_OUTER ||
-                                       bind__is_known_early(y));
-            if (fixed || (y->kind == BEXPR_COLUMN && d->known[y->u.column.id])) {
+            if ((constants && is_fixed(y)) ||
+                (y->kind == BEXPR_COLUMN && d->known[y->u.column.id])) {
                 learn(d, x->u.column.id);
             }
         }
