@@ -923,6 +923,18 @@ def zeros_rolled_up(server, oracle, sql, ordered, folded):
     return equal_rows(loosely(server, sql, ordered, folded), letting_zeros(oracle, lambda: loosely(oracle, text, ordered, folded)))
 
 
+def of_sorted_extremes(server, oracle, sql, ordered, folded):
+    """MIN and MAX of what their window is ordered by, with a frame of rows: the reference takes the last row's for it, also when that is NULL. It
+    answers as the server does when COALESCE has made something else of it."""
+    text, out, at = sql if isinstance(sql, str) else literal_form(sql), "", 0
+    for found in re.finditer(r"\b(?:MIN|MAX)\(", text or ""):
+        end = reach(text, found.end())
+        if found.start() >= at and text.startswith(") OVER", end):
+            out += "%sCOALESCE(%s)" % (text[at:found.end()], text[found.end():end])
+            at = end
+    return at != 0 and equal_rows(loosely(server, sql, ordered, folded), loosely(oracle, out + text[at:], ordered, folded))
+
+
 JSON_BLOB = re.compile(r"base64:type25[0-2]:")
 
 
@@ -935,7 +947,7 @@ def json_blobs(server, oracle, sql, ordered, folded):
 
 
 EXPLANATIONS = (by_value, json_blobs, json_numbers, time_decimals, of_itself, of_views, as_written, of_distinct, set_of_sets, same_casts, constant_times, in_sets, null_in_order,
-                cut_text, cut_weights, wide_decimals, own_decimals, true_of_none, converted_twice, converted_bytes, numbers_in_text, row_of_none, padded_text, of_nullif, cast_sums, null_in_rows, in_signs, case_signs, of_equals, of_hash, bytes_of_variables, zero_date_is_null, zeros_rolled_up, of_extremes)
+                cut_text, cut_weights, wide_decimals, own_decimals, true_of_none, converted_twice, converted_bytes, numbers_in_text, row_of_none, padded_text, of_nullif, cast_sums, null_in_rows, in_signs, case_signs, of_equals, of_hash, bytes_of_variables, zero_date_is_null, zeros_rolled_up, of_extremes, of_sorted_extremes)
 
 
 def is_known(server, oracle, sql, ordered, folded, got, wanted):

@@ -206,6 +206,8 @@ BYTES_TOLD = re.compile(r"string (?:value: )?'((?:\\x[0-9A-F]{2}|[^'\\])+)'")
 
 # of which character set text is that another does not have depends on what has been made of it before: it is told by its bytes
 NOT_CONVERTED = 3854
+# errors of a row that end a query: what is wrong with the rows behind it is told of row by row
+ENDING = {NOT_CONVERTED, 1690}
 
 
 def bytes_of(text):
@@ -286,7 +288,7 @@ def met(error, told, text, mine, other, change=False):
                     limited = "%s LIMIT %d" % (query, ROWS_MAX)
                     if any(wanted & conditions(other, ask + limited) for ask in [""] + [how % s for s in stores for how in STORING]):
                         return True
-                    if error == NOT_CONVERTED and error in {n for n, _ in conditions(other, limited)} and wanted & of_each_row(other, query, source):
+                    if ENDING & {n for n, _ in conditions(other, limited)} and wanted & of_each_row(other, query, source):
                         return True
     finally:
         for one in ["SET max_error_count = DEFAULT", "SET max_execution_time = 30000"] + ["DROP TABLE IF EXISTS " + n for n in list(kept.values()) + list(stores)]:
