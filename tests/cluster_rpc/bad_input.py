@@ -41,13 +41,17 @@ int clock_gettime(clockid_t id, struct timespec *t)
 
 class Run:
     def __init__(self, args):
-        self.args, self.passed, self.failed = args, 0, 0
+        self.args, self.passed, self.failed, self.skipped = args, 0, 0, 0
         self.rand = random.Random(args.seed)
 
     def check(self, good, what, more=""):
         self.passed += bool(good)
         self.failed += not good
         print("%s %s%s" % ("ok  " if good else "FAIL", what, "" if good else ": %s" % (more,)), flush=True)
+
+    def skip(self, what):
+        self.skipped += 1
+        print("SKIP " + what, flush=True)
 
     @staticmethod
     def within(seconds, good):
@@ -183,10 +187,9 @@ class Run:
     def clock_off(self, c):
         """A fourth node, ten seconds ahead: timestamps are the oracle's, so what it commits is seen in order everywhere."""
         library = os.path.join(c.directory, "ahead.so")
-        done = subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-x", "c", "-o", library, "-"], input=CLOCK_AHEAD, text=True,
-                              capture_output=True, check=False)
-        if done.returncode != 0:
-            print("skipped: a clock that is off needs a compiler")
+        command = ["cc", "-shared", "-fPIC", "-O1", "-x", "c", "-o", library, "-"]
+        if shutil.which("cc") is None or subprocess.run(command, input=CLOCK_AHEAD, text=True, capture_output=True, check=False).returncode != 0:
+            self.skip("a clock that is off needs a compiler")
             return
         extra = {"LD_PRELOAD": library}
         os.environ.update(extra)
@@ -251,7 +254,7 @@ class Run:
                 full_disk.mount_tmpfs(path, 512 << 20)
             except full_disk.Skip as e:
                 path = None
-                print("skipped: " + str(e))
+                self.skip("a full disk: %s" % e)
                 return
             with c:
                 self.fill_up(c, path)
@@ -356,7 +359,7 @@ def main():
         except Exception as e:
             traceback.print_exc()
             run.check(False, "the run broke", "%s: %s" % (type(e).__name__, e))
-    print("%d passed, %d failed" % (run.passed, run.failed))
+    print("%d passed, %d failed%s" % (run.passed, run.failed, ", %d skipped" % run.skipped if run.skipped else ""))
     return 1 if run.failed else 0
 
 

@@ -388,7 +388,8 @@ def main():
         if ctx.node is not None:
             ctx.node.kill()
         shutil.rmtree(directory, ignore_errors=True)
-    print("%d passed, %d failed" % (results.count(True), results.count(False)))
+    skipped = results.count(None)
+    print("%d passed, %d failed%s" % (results.count(True), results.count(False), ", %d skipped" % skipped if skipped else ""))
     return 1 if results.count(False) else 0
 
 

@@ -1,8 +1,9 @@
-# For scripts of several stages, each of which prints "N passed, N failed" as its last line; sourced by bash.
+# For scripts of several stages, each of which prints "N passed, N failed" as its last line, with ", N skipped" where this machine
+# does not let it do all; sourced by bash.
 #   find_python               sets $python: one that has PyMySQL (Debian's package is for Debian's Python)
 #   stage NAME COMMAND...     runs it, shows what it prints, adds its counts; without counts it is one failure
 #   summary                   prints the sum; its status is that of the script. That nothing was run is a failure
-passed=0 failed=0 stages=0
+passed=0 failed=0 skipped=0 stages=0
 
 fail_early() { echo "$1"; echo "0 passed, 1 failed"; exit 1; }
 
@@ -17,7 +18,7 @@ find_python() {
 }
 
 stage() {
-    local name=$1 start=$SECONDS out rc line p f
+    local name=$1 start=$SECONDS out rc line p f s=0 more=
     shift
     stages=$((stages + 1))
     out=$(mktemp)
@@ -31,13 +32,16 @@ stage() {
         return
     fi
     p=${line%% passed*} f=${line#*, } f=${f%% failed*}
+    [[ $line =~ ,\ ([0-9]+)\ skipped ]] && s=${BASH_REMATCH[1]} more=", $s skipped"
     [ "$rc" -ne 0 ] && [ "$f" -eq 0 ] && f=1
-    passed=$((passed + p)) failed=$((failed + f))
-    echo "stage $name: $p passed, $f failed ($((SECONDS - start)) s)"
+    passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+    echo "stage $name: $p passed, $f failed$more ($((SECONDS - start)) s)"
 }
 
 summary() {
     [ "$stages" -gt 0 ] || fail_early "FAILED: there is no such stage"
-    echo "$passed passed, $failed failed"
+    local more=
+    [ "$skipped" -eq 0 ] || more=", $skipped skipped"
+    echo "$passed passed, $failed failed$more"
     [ "$failed" -eq 0 ]
 }

@@ -335,10 +335,12 @@ class Server:
     def start(self):
         self.runs += 1
         data = os.path.join(self.directory, "data%d" % self.runs)
+        temp = os.path.join(self.directory, "temp%d" % self.runs)  # of itself --storage=memory has no place to spill
+        os.mkdir(temp)
         self.process = subprocess.Popen(
             [self.binary, "start", "--storage", self.storage, "--data", data, "--mysql",
              "127.0.0.1:0", "--rpc", "127.0.0.1:0", "--admin", "127.0.0.1:0",
-             "--secure-file-priv", ""],
+             "--secure-file-priv", "", "--temp-dir", temp],
             stdout=subprocess.PIPE, stderr=self.log, stdin=subprocess.DEVNULL)
         deadline = time.monotonic() + START_S
         line = b""
