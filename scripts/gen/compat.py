@@ -86,9 +86,8 @@ know).
 - Temporary tables are kept in memory whatever their ENGINE; a session's may take a quarter of the node's statement memory. One that stays
   when its database is dropped cannot be reached until the database exists again.
 - FLUSH of tables, logs (their files are opened for each entry), status, optimizer costs and user resources answers OK: nothing of theirs is kept that could be stale.
-- Privileges: what is granted on a database counts for connected sessions from their next statement on, in MySQL for the current
-  database only after the next `USE`. The tables of the schema `mysql` about accounts are read only. `mysql_native_password` is there.
-  INSERT on a database alone lets SHOW COLUMNS and SHOW INDEX answer (MySQL: 1142).
+- Privileges: the tables of the schema `mysql` about accounts are read only. `mysql_native_password` is there.
+  HANDLER ... OPEN asks for SELECT on the table (MySQL: on a column of it, and READ on the table).
   Certificates of clients are checked by `--tls-ca`, without one by the CA that the node has made itself. Failed log-ins
   (`FAILED_LOGIN_ATTEMPTS`) are counted for all nodes and outlive a restart. `PROXY` is kept and
   shown, nobody becomes another user by it. All columns that an invoker's view selects are checked, not only those that are read.

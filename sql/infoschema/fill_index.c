@@ -86,10 +86,7 @@ static db_err table_statistics(struct is_rows *r, const struct schema_def *s,
     }
     for (uint32_t i = first_index(t); i < t->index_count; i++) {
         for (uint32_t p = 0; p < t->indexes[i].part_count; p++) {
-            const struct column_def *c = &t->columns[t->indexes[i].parts[p].column];
-            if (c->hidden || t->kind == TABLE_VIRTUAL || is__on_column(r, t, c) != 0) {
-                TRY(index_part(r, t, &t->indexes[i], p, rows));
-            }
+            TRY(index_part(r, t, &t->indexes[i], p, rows));
         }
     }
     return ERR_OK;
@@ -100,10 +97,23 @@ db_err is__fill_statistics(struct is_rows *r)
     return is__each_table(r, table_statistics);
 }
 
+static bool may_know(const struct is_rows *r, const struct table_def *t, struct slice column)
+{
+    for (uint32_t i = 0; i < t->column_count; i++) {
+        if (slice_eq_nocase(t->columns[i].name, column)) {
+            return is__on_column(r, t, &t->columns[i]) != 0;
+        }
+    }
+    return false;
+}
+
 static db_err foreign_key_columns(struct is_rows *r, const struct table_def *t,
                                   const struct foreign_key_def *f)
 {
     for (uint32_t i = 0; i < f->column_count; i++) {
+        if (!may_know(r, t, f->columns[i])) {
+            continue;
+        }
         is__str(r, "def");
         is__text(r, t->schema_name);
         is__text(r, f->name);
@@ -128,7 +138,8 @@ static db_err table_key_columns(struct is_rows *r, const struct schema_def *s,
     for (uint32_t i = first_index(t); i < t->index_count; i++) {
         const struct index_def *ix = &t->indexes[i];
         for (uint32_t p = 0; is_unique(ix) && p < ix->part_count; p++) {
-            if (t->columns[ix->parts[p].column].hidden) {
+            const struct column_def *c = &t->columns[ix->parts[p].column];
+            if (c->hidden || is__on_column(r, t, c) == 0) {
                 continue;
             }
             is__str(r, "def");
@@ -137,7 +148,7 @@ static db_err table_key_columns(struct is_rows *r, const struct schema_def *s,
             is__str(r, "def");
             is__text(r, t->schema_name);
             is__text(r, t->name);
-            is__text(r, t->columns[ix->parts[p].column].name);
+            is__text(r, c->name);
             is__uint(r, p + 1);
             is__nulls(r, 4);
             TRY(is__end(r));

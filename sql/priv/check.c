@@ -130,7 +130,8 @@ static db_err add_beside(struct priv_session *p)
 static db_err add_up_members(struct priv_session *p)
 {
     const struct acl *acl = p->acl;
-    struct priv_subject s = {.count = 1};
+    struct priv_subject s = {
+        .count = 1, .current = p->subject.current, .on_current = p->subject.on_current};
     uint32_t room = p->role_count == 0 ? 1 : acl->count + 1u;
     s.members = ARENA_ARRAY(&p->arena, const struct acl_user *, room);
     if (s.members == NULL) {
@@ -228,7 +229,9 @@ db_err priv_set_roles(struct priv_session *p, const struct acl_name *roles, uint
     p->roles = sorted;
     p->role_count = n;
     p->login_global = self == NULL ? 0 : self->global;
-    return add_up_members(p);
+    TRY(add_up_members(p));
+    priv_enter_schema(p, p->subject.current);
+    return ERR_OK;
 }
 
 static db_err login_roles(struct priv_session *p, enum priv_login_roles which)
@@ -367,17 +370,44 @@ static priv_t global_on_schema(const struct priv_subject *s, struct slice schema
     return all & (~taken | given);
 }
 
-static priv_t on_schema(const struct priv_subject *s, struct slice schema, bool is_pattern)
+/* What is granted on the database, without what is granted on all. */
+static priv_t schema_alone(const struct priv_subject *s, struct slice schema, db_match fits)
 {
-    db_match fits = is_pattern ? acl_db_covers : acl_db_fits;
-    priv_t all = global_on_schema(s, schema, is_pattern);
+    priv_t all = 0;
+    if (s->current.ptr != NULL && fits == acl_db_fits && slice_eq(s->current, schema)) {
+        return s->on_current;
+    }
     if (UNLIKELY(s->beside_count != 0)) {
-        return all | schema_beside(s, schema, fits);
+        return schema_beside(s, schema, fits);
     }
     for (uint32_t i = 0; i < s->count; i++) {
         all |= s->members[i] == NULL ? 0 : schema_of_member(s->members[i], schema, fits);
     }
     return all;
+}
+
+struct priv_subject priv_anew(const struct priv_session *p)
+{
+    struct priv_subject s = p->subject;
+    s.current = SLICE_EMPTY;
+    return s;
+}
+
+void priv_enter_schema(struct priv_session *p, struct slice schema)
+{
+    struct priv_subject s = priv_anew(p);
+    if (schema.len != 0 && schema.len <= sizeof(p->current)) {
+        s.on_current = schema_alone(&s, schema, acl_db_fits);
+        memmove(p->current, schema.ptr, schema.len);
+        s.current = (struct slice){(const uint8_t *)p->current, schema.len};
+    }
+    p->subject = s;
+}
+
+static priv_t on_schema(const struct priv_subject *s, struct slice schema, bool is_pattern)
+{
+    return global_on_schema(s, schema, is_pattern) |
+           schema_alone(s, schema, is_pattern ? acl_db_covers : acl_db_fits);
 }
 
 priv_t priv_on_schema(const struct priv_subject *s, struct slice schema)
@@ -458,22 +488,41 @@ priv_t priv_on_routine(const struct priv_subject *s, enum acl_routine_kind kind,
     return all;
 }
 
-bool priv_sees_table(const struct priv_subject *s, struct slice schema, struct slice table)
+static bool table_has_grants(const struct priv_subject *s, struct slice schema, struct slice table)
 {
-    static const priv_t global_only =
-        PRIV_RELOAD | PRIV_SHUTDOWN | PRIV_PROCESS | PRIV_FILE | PRIV_GRANT | PRIV_SHOW_DB |
-        PRIV_SUPER | PRIV_REPL_SLAVE | PRIV_REPL_CLIENT | PRIV_CREATE_USER |
-        PRIV_CREATE_TABLESPACE | PRIV_CREATE_ROLE | PRIV_DROP_ROLE | PRIV_EXECUTE | PRIV_EVENT |
-        PRIV_CREATE_ROUTINE | PRIV_ALTER_ROUTINE | PRIV_CREATE_TMP | PRIV_LOCK_TABLES;
-    priv_t columns;
-    priv_t all = priv_on_table(s, schema, table, &columns);
-    return ((all | columns) & ~global_only) != 0;
+    for (uint32_t i = 0; i < s->count; i++) {
+        if (table_of(s, i, schema, table) != NULL) {
+            return true;
+        }
+    }
+    return false;
 }
 
-static bool schema_has_objects(const struct acl_user *u, struct slice schema)
+bool priv_sees_table(const struct priv_subject *s, struct slice schema, struct slice table)
+{
+    return (priv_on_schema(s, schema) & priv_all(PRIV_LEVEL_TABLE, false)) != 0 ||
+           table_has_grants(s, schema, table);
+}
+
+bool priv_shows_table(const struct priv_subject *s, struct slice schema, struct slice table)
+{
+    return (priv_on_schema(s, schema) & PRIV_SELECT) != 0 || table_has_grants(s, schema, table);
+}
+
+bool priv_defines_view(const struct priv_subject *s, struct slice schema, struct slice view)
+{
+    priv_t columns;
+    priv_t all = priv_on_table(s, schema, view, &columns);
+    return (all & PRIV_SHOW_VIEW) != 0 && ((all | columns) & PRIV_SELECT) != 0;
+}
+
+/* grant_counts: also tables of which there is only the right to give privileges to others. */
+static bool schema_has_objects(const struct acl_user *u, struct slice schema, bool grant_counts)
 {
     for (uint32_t i = 0; i < u->table_count; i++) {
-        if (slice_eq(u->tables[i].schema, schema)) {
+        const struct acl_table *t = &u->tables[i];
+        if (slice_eq(t->schema, schema) &&
+            (grant_counts || t->column_count != 0 || (t->privs & ~(priv_t)PRIV_GRANT) != 0)) {
             return true;
         }
     }
@@ -485,31 +534,47 @@ static bool schema_has_objects(const struct acl_user *u, struct slice schema)
     return false;
 }
 
-bool priv_sees_schema(const struct priv_subject *s, struct slice schema)
+static bool has_objects(const struct priv_subject *s, struct slice schema, bool grant_counts)
 {
-    return (s->global & PRIV_SHOW_DB) != 0 || slice_eq(schema, SLICE_LIT("performance_schema")) ||
-           priv_uses_schema(s, schema);
-}
-
-bool priv_uses_schema(const struct priv_subject *s, struct slice schema)
-{
-    if (slice_eq_nocase(schema, SLICE_LIT("information_schema"))) {
-        return true;
-    }
-    if ((priv_on_schema(s, schema) & priv_all(PRIV_LEVEL_DB, true)) != 0) {
-        return true;
-    }
     for (uint32_t i = 0; i < s->count; i++) {
-        if (s->members[i] != NULL && schema_has_objects(s->members[i], schema)) {
+        if (s->members[i] != NULL && schema_has_objects(s->members[i], schema, grant_counts)) {
             return true;
         }
     }
     for (uint32_t i = 0; i < s->beside_count; i++) {
-        if (!s->beside[i].anonymous && schema_has_objects(s->beside[i].user, schema)) {
+        if (!s->beside[i].anonymous &&
+            schema_has_objects(s->beside[i].user, schema, grant_counts)) {
             return true;
         }
     }
     return false;
+}
+
+/* MYSQL: the right to give privileges on a database to others is one on it where it came by a
+ * role; that of all databases never is. */
+static bool on_whole_schema(const struct priv_subject *s, struct slice schema, bool grant_counts)
+{
+    priv_t counts = priv_all(PRIV_LEVEL_DB, false);
+    return slice_eq_nocase(schema, SLICE_LIT("information_schema")) ||
+           (priv_on_schema(s, schema) & counts) != 0 ||
+           ((grant_counts || s->count > 1) &&
+            (schema_alone(s, schema, acl_db_fits) & PRIV_GRANT) != 0);
+}
+
+bool priv_sees_schema(const struct priv_subject *s, struct slice schema)
+{
+    return (s->global & PRIV_SHOW_DB) != 0 || slice_eq(schema, SLICE_LIT("performance_schema")) ||
+           on_whole_schema(s, schema, true) || has_objects(s, schema, true);
+}
+
+bool priv_uses_schema(const struct priv_subject *s, struct slice schema)
+{
+    return on_whole_schema(s, schema, false) || has_objects(s, schema, s->count > 1);
+}
+
+bool priv_lists_schema(const struct priv_subject *s, struct slice schema)
+{
+    return on_whole_schema(s, schema, false) || has_objects(s, schema, true);
 }
 
 /* ---- errors ---- */
@@ -576,6 +641,18 @@ db_err priv_need_table(const struct priv_session *p, priv_t want, struct slice s
         return ERR_OK;
     }
     priv_t missing = want & ~priv_on_table(&p->subject, schema, table, NULL);
+    return missing == 0 ? ERR_OK : priv_deny_table(p, missing, table, diag);
+}
+
+db_err priv_need_somewhere(const struct priv_session *p, priv_t want, struct slice schema,
+                           struct slice table, struct diag *diag)
+{
+    priv_t columns = 0;
+    if (p->accounts == NULL || priv_everywhere(&p->subject, want)) {
+        return ERR_OK;
+    }
+    priv_t have = priv_on_table(&p->subject, schema, table, &columns);
+    priv_t missing = want & ~(have | columns);
     return missing == 0 ? ERR_OK : priv_deny_table(p, missing, table, diag);
 }
 

@@ -30,7 +30,12 @@ struct priv_subject {
     priv_t global;              /* of all members */
     priv_dyn_t dynamic;
     bool restricted; /* there are partial revokes */
+    /* MYSQL: of the current database what was granted on it when it became that. ptr NULL: none */
+    struct slice current;
+    priv_t on_current;
 };
+
+enum { PRIV_SCHEMA_SIZE = 256 };
 
 struct priv_session {
     struct accounts *accounts; /* NULL: everything is allowed (inside the server) */
@@ -47,6 +52,7 @@ struct priv_session {
     uint32_t role_count;
     struct acl_name *mandatory; /* @@mandatory_roles when the session logged in */
     uint32_t mandatory_count;
+    char current[PRIV_SCHEMA_SIZE]; /* subject.current */
 };
 
 enum priv_login_roles { PRIV_ROLES_DEFAULT, PRIV_ROLES_ALL };
@@ -71,6 +77,10 @@ bool priv_may_set_role(const struct priv_session *p, const struct acl_name *role
 /* Makes exactly these roles active (each is granted to the account). */
 MUST_USE db_err priv_set_roles(struct priv_session *p, const struct acl_name *roles,
                                uint32_t count);
+/* The database becomes the current one; an empty name: there is none. */
+void priv_enter_schema(struct priv_session *p, struct slice schema);
+/* As if there were no current database: what counts for USE. */
+struct priv_subject priv_anew(const struct priv_session *p);
 /* The account itself; NULL: it is gone. */
 const struct acl_user *priv_self(const struct priv_session *p);
 /* Another account without roles, as a definer acts. Members are borrowed from the generation. */
@@ -96,10 +106,16 @@ priv_t priv_on_routine(const struct priv_subject *s, enum acl_routine_kind kind,
                        struct slice schema, struct slice name);
 /* Something in the database, or it as a whole: may it be the current one? */
 bool priv_uses_schema(const struct priv_subject *s, struct slice schema);
+/* And may its tables be listed? Here a table counts that there is only GRANT OPTION on. */
+bool priv_lists_schema(const struct priv_subject *s, struct slice schema);
 /* Is the database to be seen in SHOW DATABASES? */
 bool priv_sees_schema(const struct priv_subject *s, struct slice schema);
 /* Some privilege on the table or one of its columns. */
 bool priv_sees_table(const struct priv_subject *s, struct slice schema, struct slice table);
+/* MYSQL: SELECT on the database, or anything granted on the table or its columns: SHOW COLUMNS. */
+bool priv_shows_table(const struct priv_subject *s, struct slice schema, struct slice table);
+/* May the query of somebody else's view be seen? */
+bool priv_defines_view(const struct priv_subject *s, struct slice schema, struct slice view);
 /* MYSQL: GRANT ... PRIV_SUPER holds what a dynamic privilege was once part of. */
 static inline bool priv_has(const struct priv_subject *s, priv_t any, priv_dyn_t any_dynamic)
 {
@@ -122,6 +138,9 @@ db_err priv_deny_column(const struct priv_session *p, priv_t missing, struct sli
 /* 1142 unless all of `want` is there at table level or above. */
 MUST_USE db_err priv_need_table(const struct priv_session *p, priv_t want, struct slice schema,
                                 struct slice table, struct diag *diag);
+/* 1142 unless each of `want` is there, on the table or on some of its columns. */
+MUST_USE db_err priv_need_somewhere(const struct priv_session *p, priv_t want, struct slice schema,
+                                    struct slice table, struct diag *diag);
 /* 1044 unless all of `want`. */
 MUST_USE db_err priv_need_schema(const struct priv_session *p, priv_t want, struct slice schema,
                                  struct diag *diag);

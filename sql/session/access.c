@@ -39,11 +39,27 @@ static db_err need_unless_temporary(struct sql_session *s, const struct ast_name
     return schema.ptr != NULL && is_temporary(s, schema, n->name) ? ERR_OK : need(s, n, want);
 }
 
+/* A column's privilege is enough. */
+static db_err need_somewhere(struct sql_session *s, const struct ast_name *n, priv_t want)
+{
+    struct slice schema = schema_of(s, n);
+    return schema.ptr == NULL || is_temporary(s, schema, n->name)
+               ? ERR_OK
+               : priv_need_somewhere(&s->priv, want, schema, n->name, &s->diag);
+}
+
 db_err access__schema(struct sql_session *s, struct slice schema, struct diag *diag)
 {
     return s->priv.accounts == NULL || priv_uses_schema(&s->priv.subject, schema)
                ? ERR_OK
                : priv_deny_schema(&s->priv, schema, diag);
+}
+
+static db_err may_list(struct sql_session *s, struct slice schema)
+{
+    return schema.ptr == NULL || priv_lists_schema(&s->priv.subject, schema)
+               ? ERR_OK
+               : priv_deny_schema(&s->priv, schema, &s->diag);
 }
 
 /* ---- schema statements ---- */
@@ -84,7 +100,7 @@ static db_err create_table(struct sql_session *s, const struct ast_create_table 
     } else {
         TRY(need(s, &c->name, PRIV_CREATE | (c->query != NULL ? PRIV_INSERT : 0u)));
     }
-    TRY(c->has_like ? need_unless_temporary(s, &c->like, PRIV_SELECT) : ERR_OK);
+    TRY(c->has_like ? need_somewhere(s, &c->like, PRIV_SELECT) : ERR_OK);
     return columns_refer(s, &c->columns, &c->indexes);
 }
 
@@ -239,15 +255,30 @@ static db_err flush(struct sql_session *s, const struct ast_flush *f)
     return NEED(PRIV_RELOAD, 0, "RELOAD");
 }
 
-/* MYSQL: CHECK and CHECKSUM read; the others write as well. */
+static db_err show_of_table(struct sql_session *s, struct slice schema, struct slice table)
+{
+    return schema.ptr == NULL || slice_eq_nocase(schema, SLICE_LIT("information_schema")) ||
+                   priv_shows_table(&s->priv.subject, schema, table) ||
+                   is_temporary(s, schema, table)
+               ? ERR_OK
+               : priv_deny_table(&s->priv, PRIV_SELECT, table, &s->diag);
+}
+
+/* MYSQL: CHECK asks what SHOW COLUMNS does, CHECKSUM reads, the others write as well; a column's
+ * privilege is enough. */
 static db_err table_admin(struct sql_session *s, const struct ast_table_admin *t)
 {
-    bool reads = t->op == AST_ADMIN_CHECK || t->op == AST_ADMIN_CHECKSUM;
+    priv_t want = PRIV_SELECT | (t->op == AST_ADMIN_CHECKSUM ? 0u : PRIV_INSERT);
     /* MYSQL: with this privilege no other is needed. */
     if (t->op == AST_ADMIN_OPTIMIZE && t->no_binlog) {
         return NEED(0, DYN_BIT(OPTIMIZE_LOCAL_TABLE), "OPTIMIZE_LOCAL_TABLE");
     }
-    return each_table(s, &t->tables, PRIV_SELECT | (reads ? 0u : PRIV_INSERT));
+    for (uint32_t i = 0; s->priv.accounts != NULL && i < t->tables.count; i++) {
+        const struct ast_name *n = t->tables.items[i];
+        TRY(t->op == AST_ADMIN_CHECK ? show_of_table(s, schema_of(s, n), n->name)
+                                     : need_somewhere(s, n, want));
+    }
+    return ERR_OK;
 }
 
 static db_err lock_tables(struct sql_session *s, const struct ast_lock_tables *l)
@@ -257,7 +288,7 @@ static db_err lock_tables(struct sql_session *s, const struct ast_lock_tables *l
         struct slice schema = schema_of(s, n);
         if (schema.ptr != NULL && !is_temporary(s, schema, n->name)) {
             TRY(priv_need_schema(&s->priv, PRIV_LOCK_TABLES, schema, &s->diag));
-            TRY(need(s, n, PRIV_SELECT));
+            TRY(need_somewhere(s, n, PRIV_SELECT));
         }
     }
     return ERR_OK;
@@ -312,7 +343,6 @@ db_err access__check(struct statement *st, const struct ast_stmt *ast)
 {
     struct sql_session *s = st->session;
     TRY(priv_refresh(&s->priv));
-    session__know_privileges(s);
     if (s->password_expired && !sets_password(ast)) {
         return my_error(&s->diag, ER_MUST_CHANGE_PASSWORD);
     }
@@ -363,19 +393,36 @@ static bool is_view(struct sql_session *s, struct slice schema, struct slice nam
     return is;
 }
 
+/* MYSQL: of a table any privilege on all of it will do, of a view SHOW VIEW is asked for as well.
+ */
+static db_err show_create_table(struct sql_session *s, struct slice schema, struct slice name)
+{
+    priv_t have = priv_on_table(&s->priv.subject, schema, name, NULL);
+    if (is_temporary(s, schema, name)) {
+        return ERR_OK;
+    }
+    if ((have & priv_all(PRIV_LEVEL_TABLE, false)) == 0) {
+        return deny_show(s, name);
+    }
+    return is_view(s, schema, name)
+               ? priv_need_table(&s->priv, PRIV_SHOW_VIEW, schema, name, &s->diag)
+               : ERR_OK;
+}
+
 static db_err show_create(struct sql_session *s, const struct ast_show *show)
 {
     struct slice schema = schema_of(s, &show->name);
-    priv_t on_table = priv_all(PRIV_LEVEL_TABLE, true);
+    struct slice name = show->name.name;
     if (schema.ptr == NULL || slice_eq_nocase(schema, SLICE_LIT("information_schema"))) {
         return ERR_OK;
     }
-    if (is_view(s, schema, show->name.name) || show->what == AST_SHOW_CREATE_VIEW) {
-        TRY(priv_need_table(&s->priv, PRIV_SELECT, schema, show->name.name, &s->diag));
-        return priv_need_table(&s->priv, PRIV_SHOW_VIEW, schema, show->name.name, &s->diag);
+    if (show->what == AST_SHOW_CREATE_TABLE) {
+        return show_create_table(s, schema, name);
     }
-    priv_t have = priv_on_table(&s->priv.subject, schema, show->name.name, NULL);
-    return (have & on_table) != 0 ? ERR_OK : deny_show(s, show->name.name);
+    TRY(priv_need_somewhere(&s->priv, PRIV_SELECT, schema, name, &s->diag));
+    return is_view(s, schema, name)
+               ? priv_need_table(&s->priv, PRIV_SHOW_VIEW, schema, name, &s->diag)
+               : ERR_OK;
 }
 
 static db_err show_create_database(struct sql_session *s, const struct ast_show *show)
@@ -386,14 +433,6 @@ static db_err show_create_database(struct sql_session *s, const struct ast_show 
                           arena_strdup(&s->stmt_arena, s->priv.user),
                           arena_strdup(&s->stmt_arena, s->priv.client_host),
                           arena_strdup(&s->stmt_arena, show->name.name));
-}
-
-static db_err show_of_table(struct sql_session *s, struct slice schema, struct slice table)
-{
-    return schema.ptr == NULL || slice_eq_nocase(schema, SLICE_LIT("information_schema")) ||
-                   priv_sees_table(&s->priv.subject, schema, table)
-               ? ERR_OK
-               : priv_deny_table(&s->priv, PRIV_SELECT, table, &s->diag);
 }
 
 static db_err show(struct sql_session *s, const struct ast_show *w)
@@ -407,8 +446,10 @@ static db_err show(struct sql_session *s, const struct ast_show *w)
     case AST_SHOW_INDEX: return show_of_table(s, schema, w->name.name);
     case AST_SHOW_TABLES:
     case AST_SHOW_TABLE_STATUS:
-    case AST_SHOW_TRIGGERS:
-    case AST_SHOW_EVENTS: return schema.ptr == NULL ? ERR_OK : access__schema(s, schema, &s->diag);
+    case AST_SHOW_TRIGGERS: return may_list(s, schema);
+    case AST_SHOW_EVENTS:
+        return schema.ptr == NULL ? ERR_OK
+                                  : priv_need_schema(&s->priv, PRIV_EVENT, schema, &s->diag);
     case AST_SHOW_BINARY_LOGS:
     case AST_SHOW_BINARY_LOG_STATUS:
     case AST_SHOW_REPLICA_STATUS:

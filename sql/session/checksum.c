@@ -310,7 +310,7 @@ db_err checksum_table(struct statement *st, const struct table_def *t, uint64_t 
     TRY(query_of(&c, &sql));
     TRY(arena_copy(&s->stmt_arena, buf_slice(&sql), &text));
     struct statement query = {.session = s, .sink = &c.sink, .text = text};
-    TRY(query__run_text(&query, text));
+    TRY(own_query__run(&query, text));
     *ret_sum = c.sum & UINT32_MAX;
     return ERR_OK;
 }

@@ -56,7 +56,7 @@ static db_err may_list(struct sql_session *s, const struct table_def *t)
         return my_error(&s->diag, ER_MUST_CHANGE_PASSWORD);
     }
     return t->kind == TABLE_VIRTUAL || table_is_temporary(t) ||
-                   priv_sees_table(&s->priv.subject, t->schema_name, t->name)
+                   priv_shows_table(&s->priv.subject, t->schema_name, t->name)
                ? ERR_OK
                : priv_deny_table(&s->priv, PRIV_SELECT, t->name, &s->diag);
 }

@@ -104,7 +104,7 @@ static db_err read_column(struct statement *st, const struct table_def *t,
     uint64_t time_limit = s->vars.max_execution_time_ms;
     s->commits_alone = true; /* whatever autocommit says */
     s->vars.max_execution_time_ms = 0;
-    db_err err = query__run_text(&query, text);
+    db_err err = own_query__run(&query, text);
     s->commits_alone = alone;
     s->vars.max_execution_time_ms = time_limit;
     return err;

@@ -440,13 +440,22 @@ void session__leave_schema(struct sql_session *s)
     s->has_schema = false;
     spin_unlock(&s->info_lock);
     s->env.current_schema = SLICE_EMPTY;
+    priv_enter_schema(&s->priv, SLICE_EMPTY);
+}
+
+static db_err may_enter(const struct sql_session *s, struct slice schema, struct diag *diag)
+{
+    struct priv_subject now = priv_anew(&s->priv);
+    return s->priv.accounts == NULL || priv_uses_schema(&now, schema)
+               ? ERR_OK
+               : priv_deny_schema(&s->priv, schema, diag);
 }
 
 db_err sql_session_use(struct sql_session *session, struct slice schema, struct diag *diag)
 {
     char name[260];
     TRY(priv_refresh(&session->priv));
-    TRY(access__schema(session, schema, diag));
+    TRY(may_enter(session, schema, diag));
     const struct catalog_snapshot *snap = catalog_acquire(session->engine->catalog);
     const struct schema_def *def = snapshot_schema(snap, schema);
     db_err err = ERR_OK;
@@ -455,6 +464,7 @@ db_err sql_session_use(struct sql_session *session, struct slice schema, struct 
         err = my_error(diag, ER_BAD_DB_ERROR, name);
     } else {
         err = enter_schema(session, def->name);
+        priv_enter_schema(&session->priv, def->name);
     }
     if (err == ERR_OK) {
         const struct collation *c = collation_by_id(def->collation);

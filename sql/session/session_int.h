@@ -258,6 +258,7 @@ struct sql_session {
     struct slice user, host, schema;
     struct slice account_host;
     struct priv_session priv;
+    bool is_own_query;        /* own_query__run */
     _Atomic bool system_user; /* priv has SYSTEM_USER: what who says KILL looks at */
     struct account_use *use;  /* NULL: the account had no limits at the log-in */
     bool password_expired;    /* nothing but a new password is accepted: 1820 */

@@ -225,7 +225,7 @@ static db_err run_kill(struct statement *st, const struct ast_kill *k)
     struct sql_killer by = {.user = s->user,
                             .any =
                                 priv_has(&s->priv.subject, PRIV_SUPER, DYN_BIT(CONNECTION_ADMIN)),
-                            .system = (s->priv.subject.dynamic & DYN_BIT(SYSTEM_USER)) != 0};
+                            .system = s->system_user};
     TRY(sql_engine_kill(s->engine, v.u, !k->query, &by, &s->diag));
     if (v.u == s->connection_id) {
         return ERR_CANCELED;

@@ -129,7 +129,7 @@ static db_err count_index(struct statement *st, const struct table_def *t,
     struct statement query = {.session = s, .sink = &c.sink, .text = text};
     arena_init(&c.kept[0], NULL, &s->mem, 0);
     arena_init(&c.kept[1], NULL, &s->mem, 0);
-    db_err err = query__run_text(&query, text);
+    db_err err = own_query__run(&query, text);
     arena_fini(&c.kept[0]);
     arena_fini(&c.kept[1]);
     scale(s, t, &c);

@@ -289,8 +289,9 @@ def kill_of_others():
     rows(root, "GRANT CONNECTION_ADMIN ON *.* TO protocol_k1")
     assert [kill(weak, c) for c in (same, other, root)] == [0, 0, 1095]
     rows(root, "GRANT SYSTEM_USER ON *.* TO protocol_k1")
+    assert kill(weak, root) == 1095  # MySQL: from the next log-in on
     weak.close()
-    weak = connect(user="protocol_k1", password="pw")  # MySQL: from the next log-in on
+    weak = connect(user="protocol_k1", password="pw")
     assert [kill(weak, c) for c in (other, root)] == [0, 0]
     for c in weak, same, other:
         c.close()
