@@ -117,8 +117,10 @@ know).
   (MySQL: 1690), and of a FLOAT column (MySQL: the lowest number).
   `IF` and `CASE` of text and numbers or times as a date are the chosen branch's date, but their text in
   `GREATEST` and `LEAST`; as a number they are the branch's, but their text in `FIELD`, and of a derived table also where MySQL merges it.
-  Text of a column beside a DATE keeps its time of day (MySQL: in `=`, `<` and `IN` only its date counts), and text that is no date equals a zero date,
-  by a key too (MySQL: not by a key).
+  Text of a column beside a DATE, of which only the date counts, keeps its time of day in `IN (SELECT ...)` (MySQL: not where it makes a join of it), and
+  has none in `(d, 1) IN ((text, 1))` of a select list; text that is no date equals a zero date by a key, too (MySQL: not by a key).
+  A number in STRCMP beside a DATE or TIME is compared as it is written. A number of a variable is looked for to its last digit beside a DATETIME
+  column (MySQL: by a key alone).
   `GREATEST` and `LEAST` of a date and of what is none compare as text (MySQL shows dates such as `16383-15-31`), text that is no date
   equals no other such text in `IN`. Warnings about constant text that is no date name no column in `IN` and HAVING, and come once, not with
   each row, in BETWEEN and CASE; so do those about text that only the execution knows, a variable's. A value that is computed of text is told of

@@ -116,7 +116,11 @@ db_err bind__comparison(struct binder *b, enum ast_op op, struct bexpr *x, struc
     if (op == AST_OP_EQ || op == AST_OP_NE || op == AST_OP_NULL_SAFE_EQ) {
         return row_equal(b, op, x, y, ret);
     }
-    return row_order(b, op, x, y, 0, ret);
+    bool of_block = b->of_block;
+    b->of_block = false;
+    db_err err = row_order(b, op, x, y, 0, ret);
+    b->of_block = of_block;
+    return err;
 }
 
 db_err bind__comparison_among(struct binder *b, enum ast_op op, struct bexpr *x, struct bexpr *y,

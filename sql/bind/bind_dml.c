@@ -483,12 +483,14 @@ static db_err need_read_tables(struct binder *b, struct lnode *n, priv_t change)
     return ERR_OK;
 }
 
-/* WHERE, ORDER BY and LIMIT of a single-table change. */
-static db_err dml_rows(struct binder *b, struct scope *scope, const struct ast_expr *where,
-                       const struct ast_order_list *order, const struct ast_limit *limit,
-                       struct lnode **io)
+/* WHERE, ORDER BY and LIMIT of a change; the latter two of a single table. */
+static db_err dml_rows(struct binder *b, struct scope *scope, bool multi,
+                       const struct ast_expr *where, const struct ast_order_list *order,
+                       const struct ast_limit *limit, struct lnode **io)
 {
+    b->of_block = multi;
     TRY(bind__filter(b, scope, where, io));
+    b->of_block = false;
     if (order->count != 0) {
         struct lnode *s = bind__node(b, LNODE_SORT, *io);
         if (s == NULL) {
@@ -671,10 +673,10 @@ db_err bind__update(struct binder *b, const struct ast_update *s)
     if (bind__is_told(b, s)) {
         return tell_where_first(b, s->table, s->where);
     }
-    b->dml_target = true;
+    b->dml_target = b->of_block = true;
     b->target_access = s->table->kind == AST_TABLE_BASE ? PRIV_UPDATE : 0;
     TRY(unless_where(b, &scope, s, s->where, false, bind__from(b, &scope, s->table, &from)));
-    b->dml_target = false;
+    b->dml_target = b->of_block = false;
     scope.columns = from->columns;
     scope.count = from->column_count;
     st->kind = BOUND_UPDATE;
@@ -695,7 +697,7 @@ db_err bind__update(struct binder *b, const struct ast_update *s)
     TRY(s->limit == NULL ? ERR_OK : bind__view_limit(b, from, "UPDATE"));
     TRY(need_read_tables(b, from, PRIV_UPDATE));
     struct lnode *root = from;
-    TRY(dml_rows(b, &scope, s->where, &s->order_by, s->limit, &root));
+    TRY(dml_rows(b, &scope, multi, s->where, &s->order_by, s->limit, &root));
     lock_exclusive(root, st);
     st->root = root;
     return ERR_OK;
@@ -713,10 +715,10 @@ db_err bind__delete(struct binder *b, const struct ast_delete *s)
     if (bind__is_told(b, s)) {
         return tell_where_first(b, s->table, s->where);
     }
-    b->dml_target = true;
+    b->dml_target = b->of_block = true;
     b->target_access = s->multi ? 0 : PRIV_DELETE;
     TRY(unless_where(b, &scope, s, s->where, false, bind__from(b, &scope, s->table, &from)));
-    b->dml_target = false;
+    b->dml_target = b->of_block = false;
     scope.columns = from->columns;
     scope.count = from->column_count;
     st->kind = BOUND_DELETE;
@@ -749,7 +751,7 @@ db_err bind__delete(struct binder *b, const struct ast_delete *s)
     TRY(s->limit == NULL ? ERR_OK : bind__view_limit(b, from, "DELETE"));
     TRY(need_read_tables(b, from, PRIV_DELETE));
     struct lnode *root = from;
-    TRY(dml_rows(b, &scope, s->where, &s->order_by, s->limit, &root));
+    TRY(dml_rows(b, &scope, s->multi, s->where, &s->order_by, s->limit, &root));
     lock_exclusive(root, st);
     st->root = root;
     return ERR_OK;

@@ -131,10 +131,13 @@ static db_err bind_nullif(struct binder *b, struct bexpr **args, struct bexpr **
         (uint8_t)((t.flags & ~(TYPE_F_NOT_NULL | TYPE_F_BOOL | TYPE_F_ZEROFILL)) | TYPE_F_EXPR);
     struct value null;
     value_set_null(&null, &t);
+    bool of_block = b->of_block;
     b->func.operation = "nullif";
+    b->of_block = false;
     db_err err = (vector ? bind__comparison_among : bind__comparison)(b, AST_OP_EQ, args[0],
                                                                       args[1], &parts[0]);
     b->func.operation = NULL;
+    b->of_block = of_block;
     TRY(err);
     TRY(literal_as_compared(b, parts[0], &again));
     t.collation = type_is_string(&t) ? again->type.collation : t.collation;

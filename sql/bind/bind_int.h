@@ -185,6 +185,9 @@ struct binder {
     struct unsteady {
         uint32_t random, assigned;
     } unsteady;
+    /* A query block is bound, or the conditions of a change of several tables. MYSQL: only there
+     * text is converted to the DATE that it is compared with (late_date.c). */
+    bool of_block;
     bool operand; /* the body that is bound next is an operand of a set operation */
     /* What is asked of its rows: whether there are more of the same, and their order, means
      * nothing to EXISTS, IN, ANY and ALL, the order nothing to a query that is a value. */
@@ -349,6 +352,10 @@ struct sql_type bind__text_in(const struct sql_type *from, uint16_t collation);
  * comparison's cast of it says and refuses. source: the text's expression. */
 void bind__late_date(const struct binder *b, const struct func_arg *date, struct func_arg *text,
                      const struct bexpr *source);
+/* The comparison's cast of text to a DATETIME beside a DATE, when both differ from row to row: to a
+ * DATE. */
+void bind__only_date(const struct binder *b, const struct bexpr *date, const struct bexpr *text,
+                     struct func_arg *io);
 /* Is it a constant without the execution: of no column, variable, `?`, nor NOW() or USER()? */
 bool bind__is_known_early(const struct bexpr *e);
 /* The conditions of WHERE or ON, bound: which of their equalities refuse such text. */

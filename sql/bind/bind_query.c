@@ -679,8 +679,8 @@ static enum rows_asked asked_within(const struct binder *b, const struct ast_que
     return counts ? ROWS_EACH : b->rows_asked;
 }
 
-db_err bind__query(struct binder *b, struct scope *parent, struct bsubquery *sub,
-                   const struct ast_query *q, struct lnode **ret_root, uint32_t *ret_visible)
+static db_err whole_query(struct binder *b, struct scope *parent, struct bsubquery *sub,
+                          const struct ast_query *q, struct lnode **ret_root, uint32_t *ret_visible)
 {
     if (++b->depth > BIND_DEPTH_MAX) {
         return bind__too_deep(b);
@@ -706,4 +706,14 @@ db_err bind__query(struct binder *b, struct scope *parent, struct bsubquery *sub
     *ret_root = root;
     *ret_visible = visible;
     return ERR_OK;
+}
+
+db_err bind__query(struct binder *b, struct scope *parent, struct bsubquery *sub,
+                   const struct ast_query *q, struct lnode **ret_root, uint32_t *ret_visible)
+{
+    bool of_block = b->of_block;
+    b->of_block = true;
+    db_err err = whole_query(b, parent, sub, q, ret_root, ret_visible);
+    b->of_block = of_block;
+    return err;
 }

@@ -4,7 +4,11 @@
  * Text of variables, of USER() and of a subquery that reads tables, has its value only when the
  * statement is executed: what is no date is below every date then, and a warning names the column.
  * But `column = text` that must be true, or is a part of AND and OR that must be, is looked at
- * again when the values are known, before a row is read, and is the error then. */
+ * again when the values are known, before a row is read, and is the error then.
+ *
+ * MYSQL: of text that differs from row to row only the date is compared with a DATE that does, too;
+ * not among the values of IN, BETWEEN, CASE and NULLIF, nor where rows are put in order, and only
+ * where a join is made: in query blocks, and conditions of changes of several tables. */
 #include "sql/bind/bind_int.h"
 
 /* What text is made of, the strongest last. */
@@ -70,6 +74,42 @@ static bool is_date_cast(const struct bexpr *e)
 {
     return e->kind == BEXPR_CAST && !e->u.cast.explicit_cast && type_has_date(&e->type) &&
            type_is_string(&e->args[0]->type);
+}
+
+static bool varies_here(const struct bexpr *e, void *ctx)
+{
+    bool *found = ctx;
+    bool rows = e->kind != BEXPR_PARAM && source_of_node(e) == SOURCE_ROWS;
+    *found = *found || rows;
+    return !*found;
+}
+
+/* Is it computed of each row? MYSQL: a subquery that reads tables is not. */
+static bool varies(const struct bexpr *e)
+{
+    bool found = e->is_volatile;
+    if (e->kind == BEXPR_SUBQUERY_SCALAR && has_table(e->u.subquery.sub->root)) {
+        return false;
+    }
+    bexpr_walk(e, varies_here, &found);
+    return found;
+}
+
+static bool is_text(const struct sql_type *t)
+{
+    return type_is_string(t) || t->id == TYPE_ENUM || t->id == TYPE_SET;
+}
+
+void bind__only_date(const struct binder *b, const struct bexpr *date, const struct bexpr *text,
+                     struct func_arg *io)
+{
+    if (!b->of_block || b->func.among || b->func.apart || !io->want_cast || io->want.id != TYPE_DATETIME ||
+        date->type.id != TYPE_DATE || !is_text(&text->type) || !varies(date) || !varies(text)) {
+        return;
+    }
+    unsigned wire = io->want.wire;
+    io->want = type_temporal(TYPE_DATE, 0);
+    io->want.wire = (uint16_t)wire;
 }
 
 void bind__late_date(const struct binder *b, const struct func_arg *date, struct func_arg *text,

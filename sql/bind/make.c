@@ -621,6 +621,7 @@ db_err bind__call(struct binder *b, const struct func_def *def, struct bexpr **a
             }
             if (compared && count == 2) {
                 bind__late_date(b, &fa[1 - i], &fa[i], args[i]);
+                bind__only_date(b, args[1 - i], args[i], &fa[i]);
             }
             TRY(bind__cast_asked(b, args[i], &fa[i].want,
                                  compared ? BIND_ASKED_BY_COMPARISON : BIND_ASKED, &args[i]));

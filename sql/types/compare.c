@@ -45,7 +45,7 @@ enum compare_kind compare_kind(const struct sql_type *a, const struct sql_type *
         if (is_text(other)) {
             return t->id == TYPE_TIME ? COMPARE_TIME : COMPARE_DATETIME;
         }
-        return is_real(other) ? COMPARE_DOUBLE : COMPARE_DECIMAL;
+        return COMPARE_DOUBLE; /* MYSQL: even of whole numbers */
     }
     if (is_text(a) && is_text(b)) {
         return COMPARE_STRING;

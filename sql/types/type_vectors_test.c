@@ -217,7 +217,7 @@ static void test_compare(void **state UNUSED)
     assert_int_equal(compare_kind(&s, &s), COMPARE_STRING);
     assert_int_equal(compare_kind(&date, &s), COMPARE_DATETIME);
     assert_int_equal(compare_kind(&time, &s), COMPARE_TIME);
-    assert_int_equal(compare_kind(&date, &i), COMPARE_DECIMAL);
+    assert_int_equal(compare_kind(&date, &i), COMPARE_DOUBLE);
     struct arena arena;
     arena_init(&arena, NULL, NULL, 0);
     struct cast_ctx ctx;

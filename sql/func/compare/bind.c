@@ -139,6 +139,15 @@ static bool exact_text(const struct func_bind_ctx *ctx, const struct func_arg *n
            type_is_string(&text->type) && !ctx->among;
 }
 
+/* A variable's number beside a column of dates or times. MYSQL: it is looked for by a key, to its
+ * last digit. */
+static bool by_key(const struct func_arg *column, const struct func_arg *number)
+{
+    bool exact = type_is_integer(&number->type) || number->type.id == TYPE_DECIMAL;
+    return column->is_column && type_is_temporal(&column->type) && number->is_given &&
+           !number->is_const && exact;
+}
+
 /* listed: one of the values of IN or CASE. *ret_text_arg: struct compare_plan's. */
 static enum compare_kind choose(struct func_bind_ctx *ctx, struct func_arg *a, struct func_arg *b,
                                 bool listed, bool equal, uint8_t *ret_text_arg)
@@ -175,7 +184,7 @@ static enum compare_kind choose(struct func_bind_ctx *ctx, struct func_arg *a, s
     if (moment != NULL) {
         return moment->type.id == TYPE_TIME ? COMPARE_TIME : COMPARE_DATETIME;
     }
-    bool exact = exact_text(ctx, a, b) || exact_text(ctx, b, a);
+    bool exact = exact_text(ctx, a, b) || exact_text(ctx, b, a) || by_key(a, b) || by_key(b, a);
     return exact ? COMPARE_DECIMAL : compare_kind(&a->type, &b->type);
 }
 
@@ -394,6 +403,7 @@ db_err compare_bind_strcmp(BIND_ARGS)
     for (uint32_t i = 0; i < 2; i++) { /* MYSQL: only texts meet */
         args[i].is_variable = false;
         args[i].text_collation = 0;
+        TRY(compare__date_text(ctx, &args[i], &args[1 - i]));
     }
     func__want_texts(ctx, args, 2);
     TRY(make_plan(ctx, call, args, COMPARE_STRING, "strcmp", 0, 0));

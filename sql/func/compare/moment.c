@@ -255,7 +255,7 @@ void compare__refuse_later(const struct func_arg *date, struct func_arg *text)
 
 void compare__lowest_if_none(const struct func_arg *date, struct func_arg *other, bool null_safe)
 {
-    bool text = type_is_string(&other->type);
+    bool text = func__is_text(&other->type);
     /* MYSQL: small numbers are days without a month beside a DATE */
     bool null = other->is_placeholder && !null_safe && (text || date->type.id != TYPE_DATE);
     if (type_has_date(&date->type) && !type_is_temporal(&other->type) && other->want_cast &&
