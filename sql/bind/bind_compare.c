@@ -3,6 +3,7 @@
 #include "sql/bind/bind_int.h"
 
 #include "sql/diag/my_error.h"
+#include "sql/types/compare.h"
 
 static const char *op_name(enum ast_op op)
 {
@@ -522,6 +523,20 @@ static db_err in_parts(struct binder *b, struct bexpr **args, uint32_t n, bool n
     return bind__release(b, held, x, ret);
 }
 
+/* MYSQL: with a JSON value in the list all of it is compared as JSON. */
+static db_err as_documents(struct binder *b, struct bexpr **args, uint32_t count)
+{
+    bool any = false;
+    for (uint32_t i = 1; i < count && count > 2; i++) {
+        any = any || args[i]->type.id == TYPE_JSON;
+    }
+    if (!any || args[0]->kind == BEXPR_ROW || args[0]->type.id == TYPE_JSON) {
+        return ERR_OK;
+    }
+    struct sql_type json = compare_type(COMPARE_JSON, &args[0]->type);
+    return bind__cast_asked(b, args[0], &json, BIND_ASKED_BY_COMPARISON, &args[0]);
+}
+
 db_err bind__in(struct binder *b, struct scope *scope, const struct ast_in *in, struct bexpr **ret)
 {
     struct bexpr *x;
@@ -542,6 +557,8 @@ db_err bind__in(struct binder *b, struct scope *scope, const struct ast_in *in, 
         }
     }
     TRY(bind__note_compared(b, args, n + 1, false));
+    TRY(as_documents(b, args, n + 1));
+    x = args[0];
     bool by_value = x->kind == BEXPR_ROW || !all_const(args + 1, n);
     bool early = bind__list_is_early(b, args, n + 1);
     if (!by_value && n > 1) {
