@@ -9,8 +9,12 @@
  *     INTERSECT       the first left row of a kind that is in the table passes
  *     EXCEPT          a left row that is not in the table passes, and is put there
  *
+ * Of ALL the first left row stands for all that are equal to it and pass, where equal strings may
+ * differ (collations): it is kept, too, whether it passes itself or not.
+ *
  * When memory is short, the table and the rows to come go to a temporary file, divided by their
- * hash, and each part is handled by itself. NULLs are equal here. */
+ * hash, and each part is handled by itself; rows that stand for others go before those, with no
+ * occurrences. NULLs are equal here. */
 #include "base/fiber.h"
 #include "sql/diag/my_error.h"
 #include "sql/exec/dedup.h"
@@ -25,7 +29,10 @@ struct op_setop {
     struct dedup dedup;     /* UNION */
     uint32_t child;         /* UNION: being read */
     struct packed_format format;
-    struct row_table table; /* row.mark: occurrences that are left */
+    struct row_table table;           /* row.mark: occurrences that are left */
+    struct row_table firsts;          /* left rows that stand for their equals */
+    const struct packed_row **passed; /* those of a chunk's rows; NULL: each for itself */
+    struct chunk shown;               /* made of them */
     struct vector **vectors;
     struct arena scratch;
     struct spill_parts parts;
@@ -38,6 +45,30 @@ struct op_setop {
     bool opened, built, left_ended, ended;
 };
 
+/* May rows that are equal differ? */
+static bool equals_differ(const struct packed_format *f)
+{
+    for (uint32_t i = 0; i < f->column_count; i++) {
+        const struct packed_column *c = &f->columns[i];
+        if (c->collation != NULL && c->type->id != TYPE_JSON &&
+            !collation_is_bytewise(c->collation)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What ALL shows for equal rows that differ. Both tables share the budget. */
+static db_err init_firsts(struct op_setop *s, struct exec_ctx *ctx)
+{
+    const struct plan_node *n = s->op.node;
+    s->table.budget /= 2;
+    s->firsts.budget /= 2;
+    s->passed = ARENA_ARRAY(ctx->arena, const struct packed_row *, CHUNK_ROWS);
+    return s->passed == NULL ? ERR_LIMIT
+                             : chunk_init(&s->shown, n->types, n->column_count, ctx->arena);
+}
+
 static db_err setop_open(struct op *op, struct exec_ctx *ctx)
 {
     struct op_setop *s = (struct op_setop *)op;
@@ -47,6 +78,7 @@ static db_err setop_open(struct op *op, struct exec_ctx *ctx)
     arena_init(&s->scratch, NULL, ctx->mem, 0);
     spill_parts_init(&s->parts);
     row_table_init(&s->table, &s->format, n->column_count, ctx->mem, spill_budget(ctx));
+    row_table_init(&s->firsts, &s->format, n->column_count, ctx->mem, spill_budget(ctx));
     s->opened = true;
     if (n->u.setop.op != SETOP_UNION) {
         TRY(packed_format_init(&s->format, n->types, n->column_count, ctx->arena));
@@ -55,6 +87,9 @@ static db_err setop_open(struct op *op, struct exec_ctx *ctx)
         s->sel = arena_alloc(ctx->arena, CHUNK_ROWS * sizeof(*s->sel));
         if (s->vectors == NULL || s->hashes == NULL || s->sel == NULL) {
             return ERR_LIMIT;
+        }
+        if (!n->u.setop.distinct && equals_differ(&s->format)) {
+            TRY(init_firsts(s, ctx));
         }
     } else if (n->u.setop.distinct) {
         TRY(dedup_init(&s->dedup, ctx, n->types, n->column_count, n->column_count));
@@ -106,14 +141,18 @@ static db_err next_union(struct op_setop *s, struct exec_ctx *ctx, struct chunk 
 static db_err begin_spill(struct op_setop *s, struct exec_ctx *ctx)
 {
     uint32_t depth = s->part == NULL ? 0 : s->part->depth + 1;
-    if (!spill_possible(ctx) || depth > SPILL_DEPTH_MAX || s->table.count == 0) {
+    if (!spill_possible(ctx) || depth > SPILL_DEPTH_MAX || s->table.count + s->firsts.count == 0) {
         return ERR_LIMIT;
     }
     spill_parts_start(&s->parts, depth);
     for (struct row_node *n = s->table.first; n != NULL; n = n->newer) {
         TRY(spill_parts_write(&s->parts, ctx, TABLE_SIDE, &n->row));
     }
+    for (struct row_node *n = s->firsts.first; n != NULL; n = n->newer) {
+        TRY(spill_parts_write(&s->parts, ctx, ASKING_SIDE, &n->row));
+    }
     row_table_clear(&s->table);
+    row_table_clear(&s->firsts);
     return ERR_OK;
 }
 
@@ -201,27 +240,23 @@ static db_err build(struct op_setop *s, struct exec_ctx *ctx)
 
 /* ---- asking ---- */
 
-/* Does the row pass? ERR_LIMIT: it would have to be put into the table, which is full. */
-static db_err ask(struct op_setop *s, uint32_t row, uint64_t hash, bool *ret_pass)
+/* The row that stands for one of the left side. ERR_LIMIT: it would be this one, and there is no
+ * room. */
+static db_err first_of(struct op_setop *s, uint32_t row, uint64_t hash,
+                       const struct packed_row **ret_first)
 {
-    const struct plan_node *p = s->op.node;
+    struct row_node *n = row_table_find(&s->firsts, hash, s->vectors, row);
+    if (n == NULL) {
+        TRY(row_table_insert(&s->firsts, hash, s->vectors, row, &n));
+    }
+    *ret_first = &n->row;
+    return ERR_OK;
+}
+
+/* Does a row of EXCEPT pass? As `ask`. */
+static db_err ask_except(struct op_setop *s, uint32_t row, uint64_t hash, bool *ret_pass)
+{
     struct row_node *n = row_table_find(&s->table, hash, s->vectors, row);
-    bool there = n != NULL && n->row.mark != 0;
-    if (p->u.setop.op == SETOP_INTERSECT) {
-        *ret_pass = there;
-        if (there) {
-            n->row.mark = p->u.setop.distinct ? 0 : n->row.mark - 1;
-        }
-        return ERR_OK;
-    }
-    if (!p->u.setop.distinct) {
-        *ret_pass = !there;
-        n = there ? n : NULL;
-        if (n != NULL) {
-            n->row.mark--;
-        }
-        return ERR_OK;
-    }
     if (n == NULL) {
         TRY(row_table_insert(&s->table, hash, s->vectors, row, &n));
         n->row.mark = 1;
@@ -232,29 +267,89 @@ static db_err ask(struct op_setop *s, uint32_t row, uint64_t hash, bool *ret_pas
     return ERR_OK;
 }
 
+/* Does the row pass, and for ALL, which one is shown for it? ERR_LIMIT: it would have to be put
+ * into a table, which is full. */
+static db_err ask(struct op_setop *s, uint32_t row, uint64_t hash, bool *ret_pass,
+                  const struct packed_row **ret_first)
+{
+    const struct plan_node *p = s->op.node;
+    bool intersect = p->u.setop.op == SETOP_INTERSECT;
+    if (p->u.setop.distinct && !intersect) {
+        return ask_except(s, row, hash, ret_pass);
+    }
+    struct row_node *n = row_table_find(&s->table, hash, s->vectors, row);
+    bool there = n != NULL && n->row.mark != 0;
+    if (s->passed != NULL && (there || !intersect)) {
+        TRY(first_of(s, row, hash, ret_first));
+    }
+    if (there) {
+        n->row.mark = p->u.setop.distinct ? 0 : n->row.mark - 1;
+    }
+    *ret_pass = there == intersect;
+    return ERR_OK;
+}
+
+/* The first rows that a chunk shows so far outlive the table: until the next chunk is taken. */
+static db_err keep_passed(struct op_setop *s, uint32_t count)
+{
+    for (uint32_t i = 0; s->passed != NULL && i < count; i++) {
+        struct packed_row *p = arena_alloc(&s->inputs[0], s->passed[i]->size);
+        if (p == NULL) {
+            return ERR_LIMIT;
+        }
+        memcpy(p, s->passed[i], s->passed[i]->size);
+        s->passed[i] = p;
+    }
+    return ERR_OK;
+}
+
+/* `kept` rows of the chunk pass. */
+static void show(struct op_setop *s, const struct chunk *in, uint32_t kept, struct chunk **ret)
+{
+    *ret = kept == 0 ? NULL : s->passed == NULL ? &s->chunk : &s->shown;
+    if (s->passed == NULL) {
+        s->chunk = *in;
+        s->chunk.sel = s->sel;
+        s->chunk.count = kept;
+        return;
+    }
+    chunk_reset(&s->shown);
+    for (uint32_t c = 0; c < s->shown.column_count; c++) {
+        packed_read(&s->format, s->passed, kept, c, &s->shown.columns[c], 0);
+    }
+    s->shown.count = kept;
+}
+
+/* packed: the same rows as they were spilled (no occurrence: it only stands for others); NULL: they
+ * come from the left side. */
 static db_err ask_rows(struct op_setop *s, struct exec_ctx *ctx, struct chunk *in,
-                       struct chunk **ret)
+                       const struct packed_row *const *packed, struct chunk **ret)
 {
     uint32_t kept = 0;
     use_columns(s, in);
     for (uint32_t i = 0; i < in->count; i++) {
         uint32_t row = chunk_row(in, i);
         if (!s->parts.active) {
-            bool pass;
-            db_err err = ask(s, row, s->hashes[i], &pass);
+            bool pass = false;
+            const struct packed_row *first = NULL;
+            db_err err = packed != NULL && packed[i]->mark == 0
+                             ? first_of(s, row, s->hashes[i], &first)
+                             : ask(s, row, s->hashes[i], &pass, &first);
             if (err == ERR_OK) {
                 s->sel[kept] = (uint16_t)row;
+                if (s->passed != NULL) {
+                    s->passed[kept] = first;
+                }
                 kept += pass;
                 continue;
             }
-            TRY(err == ERR_LIMIT ? begin_spill(s, ctx) : err);
+            TRY(err == ERR_LIMIT ? keep_passed(s, kept) : err);
+            TRY(begin_spill(s, ctx));
         }
-        TRY(spill_row(s, ctx, row, s->hashes[i], ASKING_SIDE));
+        TRY(packed == NULL ? spill_row(s, ctx, row, s->hashes[i], ASKING_SIDE)
+                           : spill_parts_write(&s->parts, ctx, ASKING_SIDE, packed[i]));
     }
-    s->chunk = *in;
-    s->chunk.sel = s->sel;
-    s->chunk.count = kept;
-    *ret = kept == 0 ? NULL : &s->chunk;
+    show(s, in, kept, ret);
     return ERR_OK;
 }
 
@@ -283,6 +378,7 @@ static db_err load_table(struct op_setop *s, struct exec_ctx *ctx)
     struct spill_reader reader;
     db_err err;
     row_table_clear(&s->table);
+    row_table_clear(&s->firsts);
     spill_reader_init(&reader, &s->part->runs[TABLE_SIDE]);
     do {
         err = read_again(s, ctx, &reader, rows);
@@ -317,12 +413,13 @@ static db_err next_of_parts(struct op_setop *s, struct exec_ctx *ctx, struct chu
             TRY(next_part(s, ctx));
             continue;
         }
+        arena_reset(&s->inputs[0]);
         TRY(read_again(s, ctx, &s->reader, rows));
         if (s->again.count == 0) {
             TRY(next_part(s, ctx));
             continue;
         }
-        TRY(ask_rows(s, ctx, &s->again, ret));
+        TRY(ask_rows(s, ctx, &s->again, rows, ret));
     }
     return ERR_OK;
 }
@@ -353,7 +450,7 @@ static db_err setop_next(struct op *op, struct exec_ctx *ctx, struct chunk **ret
         if (!s->built) {
             TRY(build(s, ctx));
         }
-        TRY(ask_rows(s, ctx, in, ret));
+        TRY(ask_rows(s, ctx, in, NULL, ret));
         if (*ret != NULL) {
             return ERR_OK;
         }
@@ -375,6 +472,7 @@ static db_err setop_rescan(struct op *op, struct exec_ctx *ctx)
     drop_parts(s);
     spill_parts_init(&s->parts);
     row_table_clear(&s->table);
+    row_table_clear(&s->firsts);
     if (s->dedup.initialised) {
         dedup_clear(&s->dedup);
     }
@@ -392,6 +490,7 @@ static void setop_close(struct op *op, struct exec_ctx *ctx)
     if (s->opened) {
         drop_parts(s);
         row_table_fini(&s->table);
+        row_table_fini(&s->firsts);
         arena_fini(&s->inputs[0]);
         arena_fini(&s->inputs[1]);
         arena_fini(&s->scratch);
