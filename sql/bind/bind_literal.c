@@ -7,21 +7,27 @@
 #include "sql/types/sql_mode.h"
 #include "sql/types/temporal.h"
 
-/* Bytes behind an introducer: whole units, and valid text of the charset. The message shows the bad
- * bytes, six at most. */
+/* Bytes behind an introducer: whole units, and valid text of the charset. What a charset of one
+ * byte a character leaves open is told of and stays. The message shows the bad bytes, six at most.
+ */
 static db_err introduced(struct binder *b, const struct charset *cs, struct slice *io)
 {
     TRY(charset_whole_units(cs, *io, b->arena, io));
     if (cs->default_collation == COLL_BINARY) {
         return ERR_OK;
     }
-    size_t good = cs->ops->valid_prefix(cs, *io);
+    size_t good = charset_text_prefix(cs, *io);
     if (good == io->len) {
         return ERR_OK;
     }
     char shown[13] = "";
-    for (size_t i = 0; i < 6 && good + i < io->len; i++) {
+    size_t most = cs->maxlen == 1 ? 3 : 6;
+    for (size_t i = 0; i < most && good + i < io->len; i++) {
         snprintf(shown + 2 * i, 3, "%02X", io->ptr[good + i]);
+    }
+    if (cs->maxlen == 1) {
+        bind__warn(b, ER_INVALID_CHARACTER_STRING, cs->name, shown);
+        return ERR_OK;
     }
     return my_error(b->diag, ER_INVALID_CHARACTER_STRING, cs->name, shown);
 }

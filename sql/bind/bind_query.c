@@ -62,7 +62,7 @@ static db_err cast_side(struct binder *b, struct lnode **io, const struct lcolum
                        type_is_unsigned(&c->type) != type_is_unsigned(&t);
         if (differs) {
             TRY(type_is_string(&t) ? without_zeros(b, &items[i].expr) : ERR_OK);
-            t.wire |= type_is_string(&t)     ? TYPE_W_REFUSE_LOSS
+            t.wire |= type_is_string(&t)     ? TYPE_W_REFUSE_LOSS | TYPE_W_STORED_TEXT
                       : type_is_temporal(&t) ? TYPE_W_ZERO_STORED
                                              : 0u;
             TRY(bind__cast(b, items[i].expr, &t, false, &items[i].expr));

@@ -170,9 +170,9 @@ static inline bool charset_valid(const struct charset *cs, struct slice s)
 {
     return cs->ops->valid_prefix(cs, s) == s.len;
 }
-/* Is s valid, and has it no byte that a charset of one byte a character leaves open? Such bytes may
- * be stored; MySQL takes none of them for text. */
-bool charset_is_text(const struct charset *cs, struct slice s);
+/* How many bytes at the beginning of s are valid, and none of them one that a charset of one byte a
+ * character leaves open? Such bytes may be stored; MySQL takes none of them for text. */
+size_t charset_text_prefix(const struct charset *cs, struct slice s);
 static inline unsigned charset_decode(const struct charset *cs, const uint8_t *p,
                                       const uint8_t *end, uint32_t *ret_cp)
 {

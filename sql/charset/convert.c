@@ -29,18 +29,16 @@ static bool unchanged(const struct charset *from, struct slice s, const struct c
     return false;
 }
 
-bool charset_is_text(const struct charset *cs, struct slice s)
+size_t charset_text_prefix(const struct charset *cs, struct slice s)
 {
-    if (!charset_valid(cs, s)) {
-        return false;
-    }
+    size_t valid = cs->ops->valid_prefix(cs, s);
     uint32_t cp;
-    for (size_t i = 0; cs->maxlen == 1 && i < s.len; i++) {
+    for (size_t i = 0; cs->maxlen == 1 && i < valid; i++) {
         if (charset_decode(cs, s.ptr + i, s.ptr + s.len, &cp) == 0) {
-            return false;
+            return i;
         }
     }
-    return true;
+    return valid;
 }
 
 static db_err convert_chars(const struct charset *from, struct slice s, const struct charset *to,

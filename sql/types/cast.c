@@ -236,6 +236,35 @@ static db_err cannot_convert(struct cast_ctx *ctx, struct slice s, const struct 
     return cast_error(ctx, 3854, text, from->cs->name, to->cs->name);
 }
 
+/* Bytes are taken for text as they are: they must be text of that charset. What a charset of one
+ * byte a character leaves open is told of and stays. */
+static db_err check_bytes(struct cast_ctx *ctx, const struct collation *from,
+                          const struct sql_type *to, const struct collation *target,
+                          struct slice *io, bool *ret_null)
+{
+    const struct charset *cs = target->cs;
+    bool refuse = (to->wire & TYPE_W_REFUSE_LOSS) != 0;
+    bool stored = refuse && (to->wire & TYPE_W_STORED_TEXT) != 0;
+    size_t good = stored ? cs->ops->valid_prefix(cs, *io) : charset_text_prefix(cs, *io);
+    struct slice bad = slice_from(*io, good);
+    if (bad.len == 0) {
+        return ERR_OK;
+    }
+    if (refuse) {
+        return cannot_convert(ctx, stored ? bad : *io, from, target);
+    }
+    char shown[7] = "";
+    for (size_t i = 0; i < 3 && i < bad.len; i++) {
+        snprintf(shown + 2 * i, 3, "%02X", bad.ptr[i]);
+    }
+    cast_warn(ctx, CAST_WARNING, 1300, cs->name, shown);
+    if (cs->maxlen > 1) {
+        *ret_null = (ctx->sql_mode & SQL_MODE_STRICT) != 0;
+        io->len = good; /* MYSQL: what comes before stays when the mode is not strict */
+    }
+    return ERR_OK;
+}
+
 static db_err to_text(struct cast_ctx *ctx, const struct sql_type *from, const struct value *v,
                       const struct sql_type *to, struct value *ret)
 {
@@ -259,23 +288,11 @@ static db_err to_text(struct cast_ctx *ctx, const struct sql_type *from, const s
         if (refuse && lost != 0) {
             return cannot_convert(ctx, text, source, target);
         }
-        /* Bytes are taken for text as they are: they must be text of that charset. */
-        if (source->id == COLL_BINARY && refuse && !charset_is_text(target->cs, s)) {
-            return cannot_convert(ctx, s, source, target);
-        }
-        if (source->id == COLL_BINARY && !charset_valid(target->cs, s)) {
-            size_t good = target->cs->ops->valid_prefix(target->cs, s);
-            struct slice bad = slice_from(s, good);
-            char shown[7] = "";
-            for (size_t i = 0; i < 3 && i < bad.len; i++) {
-                snprintf(shown + 2 * i, 3, "%02X", bad.ptr[i]);
-            }
-            cast_warn(ctx, CAST_WARNING, 1300, target->cs->name, shown);
-            if ((ctx->sql_mode & SQL_MODE_STRICT) != 0) {
-                value_set_null(ret, to);
-                return ERR_OK;
-            }
-            s.len = good; /* MYSQL: what comes before stays when the mode is not strict */
+        bool null = false;
+        TRY(source->id == COLL_BINARY ? check_bytes(ctx, source, to, target, &s, &null) : ERR_OK);
+        if (null) {
+            value_set_null(ret, to);
+            return ERR_OK;
         }
     }
     TRY(fit_text(ctx, to, s, &s));

@@ -103,6 +103,8 @@ enum {
     TYPE_W_VARYING = 4096,   /* a BINARY that is announced as VARBINARY: of CAST */
     TYPE_W_COMPARED = 32768, /* of a cast's target: of constant text beside a date; messages name
                                the   column that it is compared with */
+    TYPE_W_STORED_TEXT = 4,  /* with TYPE_W_REFUSE_LOSS: but not bytes that a charset of one byte
+                                leaves open, as where text is stored */
     TYPE_W_ZERO_STORED = 4,  /* of a cast's target: a date that sql_mode refuses is 0000-00-00 when
                                 it comes of a date, as where it is stored */
     TYPE_W_COLUMN_REAL = 4096, /* a DOUBLE or FLOAT of an expression whose text is a column's */
