@@ -121,6 +121,7 @@ know).
   has none in `(d, 1) IN ((text, 1))` of a select list; text that is no date equals a zero date by a key, too (MySQL: not by a key).
   A number in STRCMP beside a DATE or TIME is compared as it is written. A number of a variable is looked for to its last digit beside a DATETIME
   column (MySQL: by a key alone).
+  `CONVERT` of text to the charset that it has tells of no bytes that are left open there (1300 in MySQL), and such a byte of ascii is `?` in utf8mb4 (MySQL: NULL).
   `GREATEST` and `LEAST` of a date and of what is none compare as text (MySQL shows dates such as `16383-15-31`), text that is no date
   equals no other such text in `IN`. Warnings about constant text that is no date name no column in `IN` and HAVING, and come once, not with
   each row, in BETWEEN and CASE; so do those about text that only the execution knows, a variable's. A value that is computed of text is told of
@@ -186,7 +187,7 @@ know).
   which it takes for the same, as ADDTIME and SUBTIME
   of the same values; rows that an interval of text misses by a key of its first characters in a collation that tells case; frames of `RANGE ... INTERVAL` where a zero date is among the rows; zero dates that it misses by a key
   for text that is no date (without one it finds them);
-  a bound of BETWEEN with COLLATE, which it converts to the column's character set all the same (3854);
+  constant bounds of BETWEEN with COLLATE, which it converts to the column's character set all the same (3854), and, when they are equal in the column's collation, takes for `=` of the first;
   an UPDATE of several tables that writes to one while it reads it, and compares what it has just written (a generated column);
   `VALUES ROW(...) ORDER BY`, which orders nothing; NULL that GROUP_CONCAT's ORDER BY takes for 0 or ''; `SHA2(LEAST(x, y), n)`, which takes the least of the bytes;
   MIN and MAX of text that CAST or CONVERT puts into another character set, of groups in a temporary table, converted twice;

@@ -515,19 +515,19 @@ def null_in_order(server, oracle, sql, ordered, folded):
 
 
 def widened(text):
-    """MAKE_SET and TIME_FORMAT in a CAST that says how wide they are."""
+    """MAKE_SET, TIME_FORMAT and DATE_FORMAT with weeks in a CAST that says how wide they are."""
     out, at = "", 0
-    for found in re.finditer(r"\b(?:MAKE_SET|TIME_FORMAT)\(", text, re.IGNORECASE):
-        if found.start() >= at:
-            end = reach(text, found.end()) + 1
+    for found in re.finditer(r"\b(?:MAKE_SET|TIME_FORMAT|DATE_FORMAT)\(", text, re.IGNORECASE):
+        end = reach(text, found.end()) + 1
+        if found.start() >= at and (text[found.start()] not in "dD" or "%U" in text[found.start():end]):
             out += "%sCAST(%s AS CHAR(1000))" % (text[at:found.start()], text[found.start():end])
             at = end
     return out + text[at:]
 
 
 def cut_text(server, oracle, sql, ordered, folded):
-    """MAKE_SET adds up widths in 32 bits, and TIME_FORMAT has none for a sign, so a table cuts their texts: the reference answers as the
-    server does when a CAST says how wide they are, in views, too."""
+    """MAKE_SET adds up widths in 32 bits, TIME_FORMAT has none for a sign, nor DATE_FORMAT for the week of the zero date, so a table cuts their
+    texts: the reference answers as the server does when a CAST says how wide they are, in views, too."""
     text = sql if isinstance(sql, str) else literal_form(sql)
     with_views = views_of(oracle, text or "", widened)
     changed = VIEW.sub(lambda m: with_views.get(m.group(0), m.group(0)), widened(text or ""))
@@ -948,21 +948,3 @@ def json_blobs(server, oracle, sql, ordered, folded):
 
 EXPLANATIONS = (by_value, json_blobs, json_numbers, time_decimals, of_itself, of_views, as_written, of_distinct, set_of_sets, same_casts, constant_times, in_sets, null_in_order,
                 cut_text, cut_weights, wide_decimals, own_decimals, true_of_none, converted_twice, converted_bytes, numbers_in_text, row_of_none, padded_text, of_nullif, cast_sums, null_in_rows, in_signs, case_signs, of_equals, of_hash, bytes_of_variables, zero_date_is_null, zeros_rolled_up, of_extremes, of_sorted_extremes)
-
-
-def is_known(server, oracle, sql, ordered, folded, got, wanted):
-    if little_memory(server, got, wanted):
-        count("little_memory", sql)
-        return True
-    if no_time_unmerged(oracle, sql, ordered, folded, got):
-        count("no_time_unmerged", sql)
-        return True
-    if no_time_now(server, oracle, sql, ordered, folded, got, wanted):
-        count("no_time_now", sql)
-        return True
-    for e in EXPLANATIONS:
-        if e(server, oracle, sql, ordered, folded):
-            count(e.__name__, sql, got[1].missing_in(wanted[1]) if got[0] == wanted[0] == "rows" else got,
-                  wanted[1].missing_in(got[1]) if got[0] == wanted[0] == "rows" else wanted)
-            return True
-    return False

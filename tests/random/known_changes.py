@@ -1,7 +1,8 @@
 """What may differ from the reference in a change: its outcome, or of which rows it is."""
 import re
 
-from known import EXPLANATIONS, NAMED, OF_ROWS, OF_VALUES, TABLE, TIMES, VIEW, constant_times, count, equal_rows, letting_zeros, literal_form, padded_text, reach, row_of_none
+from known import NAMED, OF_ROWS, OF_VALUES, TABLE, TIMES, VIEW, constant_times, count, equal_rows, letting_zeros, literal_form, padded_text, reach, row_of_none
+from known_queries import EXPLANATIONS
 from met import common, unconditional
 
 # which rows a cascade has reached before they are deleted themselves, and whether ALTER copies the table, is open
@@ -218,15 +219,19 @@ def keeps_no_zeros(oracle, sql, got, wanted):
 
 
 QUERY = re.compile(r"\((?=SELECT )")
+TAKES_ROWS = ("CREATE TABLE", "INSERT", "REPLACE")
 
 
 def reads_otherwise(server, oracle, sql, got, wanted):
-    """A change by what a query within it says of tables that it leaves as they are: asked alone that query has another answer, too, for a
-    reason that is known. Not where it reads views or copies of tables have to be made, as it may be within a transaction. It is counted."""
+    """A change by what a query within it, or whose rows it takes, says of tables that it leaves as they are: asked alone that query has another
+    answer, too, for a reason that is known. Not where it reads views or copies of tables have to be made, as it may be within a transaction.
+    It is counted."""
     if not isinstance(sql, str) or not got[0] == wanted[0] == "changed" or VIEW.search(sql):
         return False
-    for found in QUERY.finditer(sql):
-        query = sql[found.end():reach(sql, found.end())]
+    queries = [sql[m.end():reach(sql, m.end())] for m in QUERY.finditer(sql)]
+    if sql.startswith(TAKES_ROWS) and " ON DUPLICATE " not in sql:
+        queries += [sql[at + 1:] for at in words_at_top(sql, ("SELECT",)).values()]
+    for query in queries:
         for e in EXPLANATIONS:
             if e is not padded_text and server.ask(query) != oracle.ask(query) and e(server, oracle, query, False, False):
                 count(e.__name__, sql, got, wanted)

@@ -29,8 +29,9 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import binary  # noqa: E402
 import known  # noqa: E402
 from answers import rows_of  # noqa: E402
-from known import LIMITED_MEMORY, NAMED, TIMEOUT, TOO_LONG, is_known, little_memory, of_plan, of_rows, of_semijoin, open_error, prepared_text  # noqa: E402
+from known import LIMITED_MEMORY, NAMED, TIMEOUT, TOO_LONG, little_memory, of_plan, of_rows, of_semijoin, open_error, prepared_text  # noqa: E402
 from known_changes import IGNORES, OPEN_COUNTS, changed_by_value, counts_unchanged, drops_true, first_of_rows, groups_elements, joins_nothing, keeps_no_zeros, keeps_others, keys_in_order, known_within, passed_over, reads_a_row, reads_otherwise, sees_condition  # noqa: E402
+from known_queries import is_known  # noqa: E402
 from generate import DEC, INT  # noqa: E402
 from more import More  # noqa: E402
 from statements import EXACT, Generator  # noqa: E402
