@@ -83,6 +83,8 @@ know).
 - Foreign keys: an action that comes back to a table by a circle of keys goes on there (MySQL stops and leaves rows without parent), and
   so does one on a generated column that is referred to; what IGNORE passes over leaves no change of an action behind. A secondary index does not count as having the primary key's columns behind its own. Messages of ALTER name the
   table, not its temporary copy.
+- AUTO_INCREMENT numbers that nobody gets: an explicit one of a refused row is passed all the same, and INSERT ... SELECT takes as many as
+  there are rows (MySQL 1, 2, 4, ...).
 - Temporary tables are kept in memory whatever their ENGINE; a session's may take a quarter of the node's statement memory. One that stays
   when its database is dropped cannot be reached until the database exists again.
 - FLUSH of tables, logs (their files are opened for each entry), status, optimizer costs and user resources answers OK: nothing of theirs is kept that could be stale.

@@ -332,8 +332,11 @@ static db_err auto_increment(struct insert_rows *s, struct exec_ctx *ctx, struct
                 TRY(storage_sequence_raise(ctx->storage, name, highest, ctx->diag));
                 highest = 0;
             }
-            /* MYSQL: at first as many as there are rows, even when some have numbers. */
-            left = next == 0 ? n : numbers_wanted(ctx, rows + col, width, i, n);
+            /* MYSQL: at first as many as there are rows, even when some have numbers or are wrong.
+             */
+            left = next != 0         ? numbers_wanted(ctx, rows + col, width, i, n)
+                   : s->expected > n ? s->expected
+                                     : n;
             TRY(next_numbers(ctx, name, start == 0 ? 0 : start - 1, left, &next));
             if (step >
                 1) { /* MYSQL: what comes next is a step further, whatever the step then is */
@@ -346,9 +349,6 @@ static db_err auto_increment(struct insert_rows *s, struct exec_ctx *ctx, struct
             s->made[i] = v->phys == PHYS_INT ? v->u : next;
         }
         s->numbered = true;
-        if (ctx->first_insert_id == 0 && !insert_rows_looks(s->node)) {
-            ctx->first_insert_id = next;
-        }
         next += step;
         left--;
     }

@@ -20,8 +20,9 @@ struct insert_rows {
     uint64_t
         *made; /* of the rows numbered last: what AUTO_INCREMENT made for the row, 0: nothing */
     uint32_t made_room;
-    bool numbered;   /* a number was made for a row of the statement */
-    bool *documents; /* by ordinal: the row's value is a document that was computed; NULL: none */
+    uint32_t expected; /* rows of the value list: numbered may be fewer, when one is wrong */
+    bool numbered;     /* a number was made for a row of the statement */
+    bool *documents;   /* by ordinal: the row's value is a document that was computed; NULL: none */
     bool skip; /* a check is violated and the statement has IGNORE: the row is not to be written */
 };
 
@@ -57,10 +58,16 @@ MUST_USE db_err insert_rows_null(struct insert_rows *s, struct exec_ctx *ctx, ui
 MUST_USE db_err insert_rows_literal(struct insert_rows *s, struct exec_ctx *ctx,
                                     struct bexpr *const *exprs, struct value *row, bool many);
 /* AUTO_INCREMENT numbers and hidden row ids of n completed rows, row-major: one reservation, so
- * that the numbers are consecutive. ctx->first_insert_id is set if all rows will be new ones, else
- * it is for who writes them. May park. */
+ * that the numbers are consecutive. insert_rows_written for each that became a new one. May park.
+ */
 MUST_USE db_err insert_rows_number(struct insert_rows *s, struct exec_ctx *ctx, struct value *rows,
                                    uint32_t n);
+/* MYSQL: LAST_INSERT_ID() is the first number made for a row that became a new one, also when the
+ * statement is refused for the sake of a later one. made: s->made of the row. */
+static inline void insert_rows_written(struct exec_ctx *ctx, uint64_t made)
+{
+    ctx->first_insert_id = ctx->first_insert_id == 0 ? made : ctx->first_insert_id;
+}
 /* An update has written `row` for `old`: the numbers that are given go on from its own. May park.
  */
 MUST_USE db_err insert_rows_number_set(struct exec_ctx *ctx, const struct table_def *t,

@@ -106,6 +106,7 @@ struct exec_ctx {
     uint32_t given_row_count;
     struct value *insert_rows; /* INSERT VALUES: rows as they are written, by ordinal */
     uint32_t insert_row_count;
+    const uint64_t *insert_made; /* what AUTO_INCREMENT made for each, 0: nothing; NULL: for none */
     struct fk_writer **fk_writers; /* of tables that foreign keys' actions change, by fk_table.id */
     /* run state of subqueries and CTEs, by id */
     struct subquery_state **subqueries;

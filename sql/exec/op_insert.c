@@ -397,7 +397,7 @@ static db_err write_numbered(struct op_insert *s, struct exec_ctx *ctx, struct m
         pass_numbers(m, &row[column]);
     } else if (s->inserted && made != 0) {
         m->next++;
-        ctx->first_insert_id = ctx->first_insert_id == 0 ? made : ctx->first_insert_id;
+        insert_rows_written(ctx, made);
     }
     if (looks(s)) {
         tell_number(s, ctx, &row[column]);
@@ -520,6 +520,7 @@ static db_err insert_literals(struct op_insert *s, struct exec_ctx *ctx)
         return ERR_LIMIT;
     }
     uint32_t kept = 0;
+    s->rows.expected = n;
     TRY(begin_rows(s, ctx, n));
     for (uint32_t i = 0; i < n; i++) {
         begin_row(s, ctx, kept);

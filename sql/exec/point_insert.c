@@ -41,6 +41,9 @@ static db_err write_all(struct exec_ctx *ctx, const struct table_def *t)
             }
         }
         err = err != ERR_OK ? err : row_insert(&w, row);
+        if (err == ERR_OK && ctx->insert_made != NULL) {
+            insert_rows_written(ctx, ctx->insert_made[i]);
+        }
         if (err == ERR_OK && i % 16 == 15) {
             err = fiber_checkpoint();
         }
@@ -77,6 +80,7 @@ static db_err write_rows(struct exec_ctx *ctx, struct insert_rows *s, struct val
 {
     TRY(insert_rows_number(s, ctx, rows, n));
     ctx->insert_rows = rows;
+    ctx->insert_made = s->made;
     ctx->insert_row_count = n;
     return write_all(ctx, s->table);
 }
@@ -110,6 +114,7 @@ db_err exec__insert_values(struct exec_ctx *ctx)
     if (rows == NULL) {
         return ERR_LIMIT;
     }
+    s.expected = n;
     for (uint32_t i = 0; i < n; i++) {
         db_err err =
             given ? given_row(ctx, &s, i, &rows[i * width])
@@ -126,6 +131,7 @@ db_err exec_insert_again(struct exec_ctx *ctx)
     struct arena *cast_arena = ctx->eval.cast->arena;
     ctx->eval.cast->arena = ctx->eval.arena;
     ctx->defer_checks = false;
+    ctx->first_insert_id = 0;
     db_err err = write_all(ctx, ctx->plan->root->u.insert.target->table);
     ctx->eval.cast->arena = cast_arena;
     return err;

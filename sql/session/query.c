@@ -511,6 +511,18 @@ static struct slice counts_text(struct arena *a, const struct named_count *count
     counts_text(arena, (const struct named_count[]){__VA_ARGS__},                                  \
                 sizeof((const struct named_count[]){__VA_ARGS__}) / sizeof(struct named_count))
 
+/* MYSQL: also of an INSERT that is refused for the sake of a row behind the first. */
+static void keep_number(struct sql_session *s, const struct exec_ctx *ctx)
+{
+    if (s->vars.insert_id != 0 && ctx->forced_insert_id == 0) {
+        vars__insert_id_used(s);
+    }
+    if (ctx->first_insert_id != 0) {
+        s->last_insert_id = ctx->first_insert_id;
+        s->env.last_insert_id = (int64_t)ctx->first_insert_id;
+    }
+}
+
 static db_err answer_change(struct statement *st, const struct exec_ctx *ctx,
                             const struct plan *plan)
 {
@@ -532,15 +544,8 @@ static db_err answer_change(struct statement *st, const struct exec_ctx *ctx,
         info = COUNTS_TEXT(&s->stmt_arena, {"Records", ctx->records},
                            {"Duplicates", ctx->duplicates}, {"Warnings", warnings});
     }
-    if (plan->kind == BOUND_INSERT) {
-        vars__insert_id_used(s);
-    }
     if (plan->kind == BOUND_UPDATE) {
         s->found_rows = is_single_table(plan) ? (int64_t)ctx->matched_rows : 0;
-    }
-    if (ctx->first_insert_id != 0) {
-        s->last_insert_id = ctx->first_insert_id;
-        s->env.last_insert_id = (int64_t)ctx->first_insert_id;
     }
     if (st->load == NULL) { /* MYSQL: LOAD DATA tells none */
         bool given = s->insert_id_given && plan->kind != BOUND_DELETE;
@@ -676,6 +681,9 @@ static db_err execute_once(struct statement *st, struct plan *plan, struct value
     }
     if (err == ERR_OK && plan->kind != BOUND_SELECT) {
         estimate_changed(s->engine, plan, ctx.affected_rows);
+    }
+    if (plan->kind == BOUND_INSERT && (err == ERR_OK || err == ERR_SQL)) {
+        keep_number(s, &ctx);
     }
     if (err == ERR_OK && keep == NULL && st->counters == NULL) {
         err = plan->kind == BOUND_SELECT ? answer_select(st, &ctx, plan, &target)

@@ -356,6 +356,7 @@ db_err text_result_end(struct text_result *r)
 {
     TRY(flush(r));
     struct statement *st = r->st;
+    st->session->row_count = -1;
     st->status.server_status = session__status(st->session);
     st->status.warnings = r->no_warnings ? 0 : sql_session_warning_count(st->session);
     return st->sink->ops->end(st->sink, &st->status, st->more);
