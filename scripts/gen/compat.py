@@ -125,8 +125,8 @@ know).
   column (MySQL: by a key alone).
   `CONVERT` of text to the charset that it has tells of no bytes that are left open there (1300 in MySQL), and such a byte of ascii is `?` in utf8mb4 (MySQL: NULL).
   `GREATEST` and `LEAST` of a date and of what is none compare as text (MySQL shows dates such as `16383-15-31`), text that is no date
-  equals no other such text in `IN`. Warnings about constant text that is no date name no column in `IN` and HAVING, and come once, not with
-  each row, in BETWEEN and CASE; so do those about text that only the execution knows, a variable's. A value that is computed of text is told of
+  equals no other such text in `IN`. Warnings about constant text that is no date name no column in `IN` and HAVING; so do
+  those about text that only the execution knows, a variable's. A value that is computed of text is told of
   with each comparison of BETWEEN, CASE and NULLIF (MySQL: once). Constants in a list of rows are told of
   when a row is read (MySQL: also where there is none). As text
   `SUM` and `AVG` of FLOAT(M,D) and DOUBLE(M,D) have those decimals (MySQL all digits).

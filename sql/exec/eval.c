@@ -58,6 +58,7 @@ db_err expr_prepare(struct exec_ctx *ctx, const struct bexpr *e, struct expr_sta
     }
     s->assigns = s->assigns || e->kind == BEXPR_USER_VAR_SET;
     s->fixed = is_fixed(s);
+    exec__mark_compared(s);
     *ret_state = s;
     return ERR_OK;
 }
@@ -358,6 +359,22 @@ static db_err cast_some(void *arg, const uint16_t *sel, uint32_t n)
     return ERR_OK;
 }
 
+/* What is the same for so many rows, done for one: what it says is said with each. */
+static db_err piece_for_all(struct exec_ctx *ctx, struct piece *piece, const struct eval_rows *one,
+                            uint32_t rows,
+                            db_err (*some)(void *arg, const uint16_t *sel, uint32_t n))
+{
+    struct listener said = {.arena = ctx->eval.arena};
+    if (rows > 1) {
+        exec__listen_within(ctx, &said);
+    }
+    db_err err = some(piece, one->sel, one->n);
+    if (rows > 1) {
+        exec__say_per_row(ctx, &said, err == ERR_OK && !ctx->eval.cast->refused ? rows : 1);
+    }
+    return err;
+}
+
 static db_err eval_func(struct exec_ctx *ctx, struct expr_state *s, const struct eval_rows *all,
                         struct vector **ret)
 {
@@ -393,7 +410,8 @@ static db_err eval_func(struct exec_ctx *ctx, struct expr_state *s, const struct
     }
     if (n != 0) {
         struct piece piece = {.ctx = ctx, .s = s, .out = out};
-        TRY(pace_rows(&s->pace, sel, n, call_some, &piece));
+        TRY(once ? piece_for_all(ctx, &piece, &rows, all->n, call_some)
+                 : pace_rows(&s->pace, sel, n, call_some, &piece));
     }
     if (once) {
         out->index_mask = 0;
@@ -474,7 +492,8 @@ static db_err eval_cast(struct exec_ctx *ctx, struct expr_state *s, const struct
         cast->warn = exec__hush;
         cast->strict = false;
     }
-    db_err err = pace_rows(&s->pace, rows.sel, rows.n, cast_some, &piece);
+    db_err err = once ? piece_for_all(ctx, &piece, &rows, all->n, cast_some)
+                      : pace_rows(&s->pace, rows.sel, rows.n, cast_some, &piece);
     cast->warn = warn;
     cast->strict = strict;
     cast->expr = expr;
@@ -601,6 +620,9 @@ db_err exec__eval(struct exec_ctx *ctx, struct expr_state *s, const struct eval_
                   struct vector **ret)
 {
     const struct bexpr *e = s->e;
+    if (UNLIKELY(s->once)) {
+        return exec__eval_once(ctx, s, rows, ret);
+    }
     switch (e->kind) {
     case BEXPR_COLUMN:
         ASSERT_SLOW(rows->in != NULL && e->u.column.slot < rows->in->column_count);
@@ -684,95 +706,6 @@ db_err exec__truth(struct exec_ctx *ctx, const struct vector *v, uint32_t row, b
     struct value x;
     vector_get(v, row, &x);
     return value_is_true(ctx->eval.cast, v->type, &x, ret);
-}
-
-/* The rows for which one condition holds. sel_out may be where the rows are. */
-static db_err filter_one(struct exec_ctx *ctx, struct expr_state *s, const struct eval_rows *rows,
-                         uint16_t *sel_out, uint32_t *ret_count)
-{
-    struct cast_ctx *cast = ctx->eval.cast;
-    struct vector *v;
-    uint32_t n = 0;
-    db_err err = exec__eval(ctx, s, rows, &v);
-    if (UNLIKELY(cast->refused)) {
-        return exec__refused(ctx, s, rows, err, &v);
-    }
-    TRY(err);
-    bool once = vec_is_const(v); /* the same for all rows of the chunk */
-    bool keep = false;
-    if (v->phys == PHYS_STR && cast->strict) {
-        TRY(exec__refuse_truths(ctx, v, rows));
-    }
-    for (uint32_t i = 0; i < rows->n; i++) {
-        uint32_t row = eval_row(rows, i);
-        if (i == 0 || !once) {
-            keep = false;
-            TRY(vec_is_null(v, row) ? ERR_OK : exec__truth(ctx, v, row, &keep));
-        }
-        sel_out[n] = (uint16_t)row;
-        n += keep;
-    }
-    s->known = s->fixed && once;
-    s->truth = keep;
-    *ret_count = n;
-    return ERR_OK;
-}
-
-static db_err filter_rows(struct exec_ctx *ctx, struct expr_state *const *states, uint32_t count,
-                          struct eval_rows rows, uint16_t *sel_out, uint32_t *ret_count)
-{
-    struct cast_ctx *cast = ctx->eval.cast;
-    for (uint32_t c = 0; c < count && rows.n != 0; c++) {
-        uint32_t n = 0;
-        if (states[c]->known) { /* told of once, in the first chunk */
-            rows.n = states[c]->truth ? rows.n : 0;
-            continue;
-        }
-        const struct cast_ctx *telling = cast->telling;
-        cast->telling = rows.n == 1 ? cast : NULL;
-        db_err err = filter_one(ctx, states[c], &rows, sel_out, &n);
-        err = UNLIKELY(cast->refused) ? cast_refusal(cast, err) : err;
-        cast->telling = telling;
-        TRY(err);
-        rows.sel = sel_out;
-        rows.n = n;
-    }
-    if (rows.sel != sel_out) {
-        for (uint32_t i = 0; i < rows.n; i++) {
-            sel_out[i] = (uint16_t)eval_row(&rows, i);
-        }
-    }
-    *ret_count = rows.n;
-    return ERR_OK;
-}
-
-static bool any_assigns(struct expr_state *const *states, uint32_t count)
-{
-    bool any = false;
-    for (uint32_t i = 0; i < count; i++) {
-        any = any || states[i]->assigns;
-    }
-    return any;
-}
-
-db_err expr_filter(struct exec_ctx *ctx, struct expr_state *const *states, uint32_t count,
-                   const struct chunk *in, uint16_t *sel_out, uint32_t *ret_count)
-{
-    uint32_t n = 0;
-    if (LIKELY(!any_assigns(states, count))) {
-        struct eval_rows all = {.in = in, .sel = in->sel, .n = in->count};
-        return filter_rows(ctx, states, count, all, sel_out, ret_count);
-    }
-    /* MYSQL: WHERE (@n := @n + 1) < 3: a row after the other */
-    for (uint32_t i = 0; i < in->count; i++) {
-        uint32_t kept;
-        uint16_t row = (uint16_t)chunk_row(in, i);
-        struct eval_rows one = {.in = in, .sel = &row, .n = 1};
-        TRY(filter_rows(ctx, states, count, one, sel_out + n, &kept));
-        n += kept;
-    }
-    *ret_count = n;
-    return ERR_OK;
 }
 
 db_err exec__limit_value(struct exec_ctx *ctx, const struct bexpr *e, uint64_t none, uint64_t *ret)

@@ -74,6 +74,13 @@ void exec__listen_tell(struct listener *l, uint64_t last_row)
     l->last = l->first == NULL ? NULL : l->last;
 }
 
+void exec__listen_retell(const struct listener *l)
+{
+    for (const struct heard *h = l->first; h != NULL; h = h->next) {
+        l->warn(l->warn_arg, h->level, h->number, h->text);
+    }
+}
+
 uint64_t exec__listen_row(const struct listener *l)
 {
     return l->first == NULL ? UINT64_MAX : l->first->row;
@@ -94,7 +101,7 @@ static bool may_repeat(const struct eval_list *l)
             return false;
         }
     }
-    return l->count > 1;
+    return l->count != 0;
 }
 
 static db_err plain(struct eval_list *l, struct exec_ctx *ctx, const struct chunk *in)
@@ -107,14 +114,19 @@ static db_err plain(struct eval_list *l, struct exec_ctx *ctx, const struct chun
 
 static db_err row_by_row(struct eval_list *l, struct exec_ctx *ctx, const struct chunk *in)
 {
-    for (uint32_t r = 0; r < in->count; r++) {
+    struct cast_ctx *cast = ctx->eval.cast;
+    uint64_t first = cast->row;
+    db_err err = ERR_OK;
+    for (uint32_t r = 0; r < in->count && err == ERR_OK; r++) {
         uint16_t row = (uint16_t)chunk_row(in, r);
         struct chunk one = *in;
         one.sel = &row;
         one.count = 1;
-        TRY(plain(l, ctx, &one));
+        cast->row = first + r;
+        err = plain(l, ctx, &one);
     }
-    return ERR_OK;
+    cast->row = first;
+    return err;
 }
 
 /* Again for the values alone. */
@@ -138,7 +150,9 @@ static db_err in_order(struct eval_list *l, struct exec_ctx *ctx, const struct c
         diag_reset(ctx->diag);
     }
     ctx->eval.cast->warn_arg = &second;
+    ctx->once_again = ctx->once_round++; /* what is told of once has been heard */
     db_err again = row_by_row(l, ctx, in);
+    ctx->once_again = 0;
     if (again != err && again != ERR_SQL && again != ERR_OK) {
         return again;
     }
@@ -167,6 +181,7 @@ db_err exec__eval_list(struct eval_list *l, struct exec_ctx *ctx, const struct c
     }
     struct listener heard = {.arena = ctx->eval.arena};
     exec__listen(ctx, &heard);
+    ctx->once_round++;
     db_err err = plain(l, ctx, in);
     if (UNLIKELY((err == ERR_OK && heard.count != 0) || err == ERR_SQL)) {
         l->said += heard.count;

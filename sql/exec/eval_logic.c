@@ -44,7 +44,7 @@ db_err exec__eval_and_or(struct exec_ctx *ctx, struct expr_state *s, const struc
                 continue;
             }
             bool truth;
-            TRY(exec__truth(ctx, v, row, &truth));
+            TRY(exec__arg_truth(ctx, s->args[a], v, row, &truth));
             if (truth == is_and) {
                 left[n++] = (uint16_t)row;
                 continue;

@@ -35,10 +35,13 @@ struct expr_state {
     uint32_t cap;  /* rows that out.data has room for; 0 = not made yet */
     uint16_t *sel; /* scratch selection of CHUNK_ROWS, made when needed */
     struct pace pace;
-    bool fixed;   /* the same for all rows of the execution */
-    bool assigns; /* variables: it is evaluated for one row after the other */
-    bool known;   /* expr_filter: a fixed condition that has been looked at, and */
-    bool truth;   /* what it says */
+    bool fixed;           /* the same for all rows of the execution */
+    bool assigns;         /* variables: it is evaluated for one row after the other */
+    bool known;           /* a fixed condition that has been looked at, and */
+    bool truth;           /* what it says */
+    uint32_t known_round; /* since when (exec_ctx.once_round) */
+    bool once;            /* computed once in a statement (eval_once.c): by exec__eval_once */
+    struct once_value *once_value;
     struct in_list *in_list;
     void *subquery;
 };
@@ -140,6 +143,25 @@ static inline db_err op_child_next(struct op *op, struct exec_ctx *ctx, uint32_t
 }
 db_err exec__prepare_list(struct exec_ctx *ctx, struct bexpr *const *list, uint32_t count,
                           struct expr_state ***ret);
+/* eval_once.c. The arguments of a comparison that MySQL computes once are marked. */
+void exec__mark_compared(struct expr_state *s);
+/* As exec__prepare_list, of conditions: what in them MySQL computes once is. */
+db_err exec__prepare_conditions(struct exec_ctx *ctx, struct bexpr *const *list, uint32_t count,
+                                struct expr_state ***ret);
+/* For expr_state.once: a constant vector that lasts as long as the statement. */
+db_err exec__eval_once(struct exec_ctx *ctx, struct expr_state *s, const struct eval_rows *rows,
+                       struct vector **ret);
+/* As exec__truth, of an argument that is fixed, not NULL, and text: what is wrong with it is told
+ * of once. */
+db_err exec__fixed_truth(struct exec_ctx *ctx, struct expr_state *s, const struct vector *v,
+                         bool *ret);
+static inline db_err exec__arg_truth(struct exec_ctx *ctx, struct expr_state *arg,
+                                     const struct vector *v, uint32_t row, bool *ret)
+{
+    return v->phys == PHYS_STR && arg->fixed && vec_is_const(v)
+               ? exec__fixed_truth(ctx, arg, v, ret)
+               : exec__truth(ctx, v, row, ret);
+}
 /* eval_logic.c: is the condition, which is the same for all rows, true? */
 db_err exec__fixed_holds(struct exec_ctx *ctx, struct expr_state *s, bool *ret_holds);
 /* eval_list.c: what is said meanwhile, to be told later. The caller fills arena, and row as it goes
@@ -169,6 +191,10 @@ struct eval_list {
     uint32_t said;
 };
 db_err exec__eval_list(struct eval_list *l, struct exec_ctx *ctx, const struct chunk *in);
+/* Ends listening, and tells what was heard for each of so many rows. */
+void exec__say_per_row(struct exec_ctx *ctx, struct listener *said, uint32_t rows);
+/* Tells all that was heard, and keeps it. Not while it listens. */
+void exec__listen_retell(const struct listener *l);
 /* The first row that it would tell of; UINT64_MAX: none. */
 uint64_t exec__listen_row(const struct listener *l);
 /* As exec__listen, also where somebody listens: what is told later goes to them. */

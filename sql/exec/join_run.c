@@ -36,7 +36,7 @@ static db_err take_conditions(struct join_run *r, struct exec_ctx *ctx)
     const struct plan_node *n = r->node;
     uint32_t count = n->u.join.filter_count;
     struct expr_state **all;
-    TRY(exec__prepare_list(ctx, n->u.join.filters, count, &all));
+    TRY(exec__prepare_conditions(ctx, n->u.join.filters, count, &all));
     r->filters = ARENA_ARRAY(ctx->arena, struct expr_state *, count);
     r->fixed = ARENA_ARRAY(ctx->arena, struct expr_state *, count);
     if (r->filters == NULL || r->fixed == NULL) {

@@ -113,6 +113,10 @@ struct exec_ctx {
     struct cte_state **ctes;
     /* values of outer columns while a correlated part runs; by depth then slot */
     struct outer_frame *outer;
+    /* Counts what eval_list.c goes through; while it does so once more, the count of the first
+     * time, else 0. */
+    uint32_t once_round, once_again;
+    uint64_t filters_said;   /* warnings of conditions */
     struct held_value *held; /* of the expressions around the one that is being evaluated */
     /* user and system variables (sql/session) */
     const struct exec_var_ops *vars;

@@ -105,7 +105,7 @@ static db_err lookup_open(struct op *op, struct exec_ctx *ctx)
     }
     TRY(exec__source_init(ctx, spec, &s->right, &s->source));
     TRY(exec__prepare_list(ctx, spec->ranges[0].eq, s->key_count, &s->keys));
-    TRY(exec__prepare_list(ctx, spec->filters, spec->filter_count, &s->filters));
+    TRY(exec__prepare_conditions(ctx, spec->filters, spec->filter_count, &s->filters));
     TRY(join_run_init(&s->run, ctx, op->node, s->types, spec->column_count, &s->format, 0, NULL));
     s->run.cursor = (struct join_cursor){first_found, next_found, s};
     return op_open(op->children[0], ctx);

@@ -94,7 +94,7 @@ static db_err scan_open(struct op *op, struct exec_ctx *ctx)
     s->room = FIRST_ROWS;
     TRY(chunk_init_rows(&s->chunk, op->node->types, op->node->column_count, s->room, ctx->arena));
     TRY(exec__source_init(ctx, spec, &s->chunk, &s->source));
-    TRY(exec__prepare_list(ctx, spec->filters, spec->filter_count, &s->filters));
+    TRY(exec__prepare_conditions(ctx, spec->filters, spec->filter_count, &s->filters));
     if (spec->filter_count != 0) {
         s->sel = arena_alloc(ctx->arena, CHUNK_ROWS * sizeof(uint16_t));
         if (s->sel == NULL) {
@@ -431,7 +431,7 @@ static db_err point_open(struct op *op, struct exec_ctx *ctx)
     *rows = *spec;
     rows->covering = false; /* the row itself is read in any case */
     TRY(exec__source_init(ctx, rows, &p->chunk, &p->source));
-    TRY(exec__prepare_list(ctx, spec->filters, spec->filter_count, &p->filters));
+    TRY(exec__prepare_conditions(ctx, spec->filters, spec->filter_count, &p->filters));
     p->some = (struct some_rows){.eval = point_rows, .arg = p};
     p->some.one_by_one = op->some && exec__evaluated_once(p->filters, spec->filter_count);
     return ERR_OK;

@@ -144,7 +144,8 @@ static db_err filter_open(struct op *op, struct exec_ctx *ctx)
     struct op_filter *f = (struct op_filter *)op;
     arena_init(&f->arena, NULL, ctx->mem, 0);
     f->opened = true;
-    TRY(exec__prepare_list(ctx, op->node->u.filter.conjuncts, op->node->u.filter.count, &f->conds));
+    TRY(exec__prepare_conditions(ctx, op->node->u.filter.conjuncts, op->node->u.filter.count,
+                                 &f->conds));
     TRY(ask_once(f, ctx));
     f->some = (struct some_rows){.eval = filter_rows, .arg = f};
     f->some.one_by_one = op->some && exec__evaluated_once(f->conds, f->count);

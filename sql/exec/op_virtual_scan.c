@@ -63,7 +63,7 @@ static db_err virtual_open(struct op *op, struct exec_ctx *ctx)
     for (uint32_t i = 0; i < n->column_count; i++) {
         s->vectors[i] = &s->one.columns[i];
     }
-    return exec__prepare_list(ctx, n->u.scan.filters, n->u.scan.filter_count, &s->filters);
+    return exec__prepare_conditions(ctx, n->u.scan.filters, n->u.scan.filter_count, &s->filters);
 }
 
 static db_err fill(struct op_virtual *s, struct exec_ctx *ctx)

@@ -99,7 +99,7 @@ static db_err passes(struct exec_ctx *ctx, struct point_change *p, bool *ret_pas
     uint32_t n = 1;
     if (spec->filter_count != 0) {
         TRY(p->has_row ? ERR_OK : show_row(ctx, p));
-        TRY(exec__prepare_list(ctx, spec->filters, spec->filter_count, &filters));
+        TRY(exec__prepare_conditions(ctx, spec->filters, spec->filter_count, &filters));
         TRY(expr_filter(ctx, filters, spec->filter_count, &p->row, sel, &n));
     }
     *ret_pass = n != 0;

@@ -74,7 +74,7 @@ static db_err passes(struct exec_ctx *ctx, struct point *p, bool *ret_pass)
     uint16_t sel[1];
     uint32_t n = 1;
     if (p->spec->filter_count != 0) {
-        TRY(exec__prepare_list(ctx, p->spec->filters, p->spec->filter_count, &filters));
+        TRY(exec__prepare_conditions(ctx, p->spec->filters, p->spec->filter_count, &filters));
         TRY(expr_filter(ctx, filters, p->spec->filter_count, &p->row, sel, &n));
     }
     *ret_pass = n != 0;

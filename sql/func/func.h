@@ -132,6 +132,7 @@ enum func_flags {
     /* With FUNC_NULL_IF_ANY. MYSQL: an argument is converted before those behind it are looked at
      * for NULL; other functions do not convert text for one that is NULL. */
     FUNC_CONVERTS_FIRST = 1 << 27,
+    FUNC_TRUTHS = 1 << 28, /* the arguments are truth values. MYSQL: they are compared with 0 */
     FUNC_ORDERS = FUNC_FROM_LAST | FUNC_FIRST_LAST | FUNC_LAST_SECOND | FUNC_SECOND_FIRST,
 };
 
@@ -158,6 +159,7 @@ struct func_call {
      * needed. MYSQL: what is not needed is not evaluated. NULL: all are needed in all rows. */
     bool (*needs)(const struct func_call *call, struct vector *const *args, uint32_t k,
                   uint32_t row);
+    bool among;   /* of bind: a comparison that IN, BETWEEN or CASE is made of */
     bool goes_on; /* of bind: FUNC_STOPS does not hold, as it is called here */
     /* The call as messages show it (1690): the binder's expression and how it prints. NULL in tests
      * of functions alone. */

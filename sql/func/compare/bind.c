@@ -344,6 +344,7 @@ db_err compare_bind(BIND_ARGS)
         compare__refuse_later(&args[1], &args[0]);
     }
     /* MYSQL: CASE compares its values, and BETWEEN integers, without a look at errors. */
+    call->among = ctx->among;
     call->goes_on = ctx->among && (!ctx->between || kind == COMPARE_INT);
     TRY(make_plan(ctx, call, args, kind, sign, text_arg, tolerance));
     call->variant |= tolerance != 0 ? COMPARE_NEAR : 0;
