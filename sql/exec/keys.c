@@ -14,6 +14,7 @@
 #include "base/buf.h"
 #include "sql/codec/table_keys.h"
 #include "sql/exec/multi_value.h"
+#include "sql/types/sql_mode.h"
 
 enum {
     SEARCH_CHARS_MAX = 64 * 1024, /* many times what a key can have: the rest decides nothing */
@@ -64,6 +65,29 @@ static db_err stored_year(struct cast_ctx *quiet, const struct sql_type *column,
     return ERR_OK;
 }
 
+/* A date as a bound of TIMESTAMPs: what none of them is becomes the nearest one. Of others nothing
+ * is done, and *ret_order is 0. */
+static void nearest_stamp(const struct cast_ctx *cast, const struct sql_type *column,
+                          const struct value *v, struct value *ret, int *ret_order)
+{
+    int64_t rounded;
+    int64_t utc;
+    bool truncate = (cast->sql_mode & SQL_MODE_TIME_TRUNCATE_FRACTIONAL) != 0;
+    *ret_order = 0;
+    if (column->id != TYPE_TIMESTAMP || v->phys != PHYS_TIME ||
+        (v->type != TYPE_DATE && v->type != TYPE_DATETIME)) {
+        return;
+    }
+    if (!datetime_round(v->t, column->decimals, truncate, &rounded)) {
+        rounded = v->t;
+    }
+    *ret_order = timestamp_nearest(cast->tz, rounded, &utc);
+    if (*ret_order != 0 && datetime_round(utc, column->decimals, true, &utc)) {
+        value_tag(ret, column);
+        ret->t = utc;
+    }
+}
+
 static db_err stored_form(struct exec_ctx *ctx, const struct sql_type *column,
                           const struct sql_type *type, const struct value *v, struct value *ret,
                           int *ret_order)
@@ -105,6 +129,14 @@ static db_err stored_form(struct exec_ctx *ctx, const struct sql_type *column,
         ret->t = column->id == TYPE_TIME ? -TIME_MICROS_MAX : 0;
         *ret_order = 1; /* what is stored is greater, also a zero date */
         return ERR_OK;
+    }
+    if (type_has_date(column) && v->phys == PHYS_TIME) { /* any date is in the keys' order */
+        quiet.sql_mode &= ~(uint64_t)(SQL_MODE_NO_ZERO_DATE | SQL_MODE_NO_ZERO_IN_DATE);
+        quiet.sql_mode |= SQL_MODE_ALLOW_INVALID_DATES;
+        nearest_stamp(&quiet, column, v, ret, ret_order);
+        if (*ret_order != 0) {
+            return ERR_OK;
+        }
     }
     struct store_target target = {.column = "", .row = 1};
     TRY(type_store(&quiet, column, &target, type, v, ret));
@@ -179,6 +211,10 @@ static db_err eval_interval_end(struct exec_ctx *ctx, const struct bexpr *e, boo
     if (ret->v.is_null) {
         *ret_empty = true;
         return ERR_OK;
+    }
+    bool date = type_is_temporal(column) && column->id != TYPE_YEAR;
+    if (order != 0 && date && type_phys(&e->type) != PHYS_TIME) {
+        return ERR_OK; /* a number that no column's value is: rows are compared, too */
     }
     ret->given = true;
     if (order != 0) {

@@ -231,6 +231,18 @@ static void test_days(void **state UNUSED)
     }
 }
 
+static void expect_nearest(const char *local, int order, const char *utc)
+{
+    int64_t stored;
+    int64_t v;
+    int32_t offset;
+    unsigned cond =
+        datetime_parse(slice_str(local), 6, TEMPORAL_F_INVALID_DATES, &v, &offset, NULL);
+    assert_int_equal(cond & TEMPORAL_INVALID, 0);
+    assert_int_equal(timestamp_nearest(timezone_utc(), v, &stored), order);
+    assert_true(stored == stamp(utc));
+}
+
 static void expect_zone(const char *zone, const char *local, const char *utc, bool want_gap)
 {
     const struct timezone *tz = NULL;
@@ -274,6 +286,15 @@ static void test_zones(void **state UNUSED)
     assert_true(
         timestamp_from_local(timezone_utc(), stamp("2038-01-19 03:14:07.999999"), &utc, &gap));
     assert_true(timestamp_from_local(timezone_utc(), 0, &utc, &gap) && utc == 0);
+    expect_nearest("1970-01-01 00:00:00", 1, "1970-01-01 00:00:01");
+    expect_nearest("0000-00-01 00:00:00", 1, "1970-01-01 00:00:01");
+    expect_nearest("2038-01-19 03:14:08", -1, "2038-01-19 03:14:07.999999");
+    expect_nearest("9999-12-31 23:59:59", -1, "2038-01-19 03:14:07.999999");
+    expect_nearest("2024-00-00 00:00:00", 1, "2024-01-01 00:00:00");
+    expect_nearest("2024-05-00 10:00:00", 1, "2024-05-01 00:00:00");
+    expect_nearest("2024-02-30 10:00:00", 1, "2024-03-01 00:00:00");
+    expect_nearest("2024-02-29 10:00:00", 0, "2024-02-29 10:00:00");
+    assert_true(timestamp_nearest(timezone_utc(), 0, &utc) == 0 && utc == 0);
     expect_zone("SYSTEM", "2024-01-31 12:00:00", "2024-01-31 09:00:00", false);
     assert_string_equal(timezone_system_abbreviation(), "GMT");
     assert_int_equal(timezone_find(SLICE_LIT("+2:00"), NULL, &tz), ERR_OK);

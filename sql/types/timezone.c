@@ -18,6 +18,7 @@
 #include <unicode/ustring.h>
 
 #include "base/alloc.h"
+#include "base/assert.h"
 #include "sql/types/temporal.h"
 
 enum { ZONE_NAME_MAX = 64, UNIX_DAY_0 = 719528, ZONES_MAX = 2048 };
@@ -354,6 +355,42 @@ bool timestamp_from_local(const struct timezone *tz, int64_t local, int64_t *ret
         return false;
     }
     return timezone_from_unix(&utc, seconds, micro, ret_utc);
+}
+
+int timestamp_nearest(const struct timezone *tz, int64_t local, int64_t *ret_utc)
+{
+    struct time_parts p;
+    int64_t seconds;
+    uint32_t micro;
+    int order = 0;
+    if (local == 0) {
+        *ret_utc = 0;
+        return 0;
+    }
+    datetime_unpack(local, &p);
+    if (p.month == 0) {
+        local = datetime_make(p.year, 1, 1, 0, 0, 0, 0);
+        order = 1;
+    } else if (p.day == 0) {
+        local = datetime_make(p.year, p.month, 1, 0, 0, 0, 0);
+        order = 1;
+    } else if (p.day > month_days(p.year, p.month)) { /* never of the last month */
+        local = datetime_make(p.year, p.month + 1, 1, 0, 0, 0, 0);
+        order = 1;
+    }
+    if (!timezone_to_unix(tz, local, &seconds, &micro, NULL) || seconds < 1) {
+        seconds = 1;
+        micro = 0;
+        order = 1;
+    } else if (seconds > INT32_MAX) {
+        seconds = INT32_MAX;
+        micro = US_PER_SECOND - 1;
+        order = -1;
+    }
+    bool is = timezone_from_unix(&utc, seconds, micro, ret_utc);
+    ASSERT(is);
+    (void)is;
+    return order;
 }
 
 int64_t timestamp_to_local(const struct timezone *tz, int64_t stored)

@@ -43,6 +43,9 @@ bool timezone_from_unix(const struct timezone *tz, int64_t unix_seconds, uint32_
  * outside '1970-01-01 00:00:01' .. '2038-01-19 03:14:07.999999' UTC or has zero parts. */
 bool timestamp_from_local(const struct timezone *tz, int64_t local, int64_t *ret_utc,
                           bool *ret_gap);
+/* The TIMESTAMP that is a local date, or the nearest one: the date may be outside the range, have
+ * zero parts or a day that its month does not have. Returns how what is found compares with it. */
+int timestamp_nearest(const struct timezone *tz, int64_t local, int64_t *ret_utc);
 int64_t timestamp_to_local(const struct timezone *tz, int64_t utc);
 
 #endif

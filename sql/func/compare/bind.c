@@ -214,6 +214,8 @@ static void want_kind(struct func_bind_ctx *ctx, struct func_arg *args, enum com
             if (a->type.id != TYPE_DATE && a->type.id != TYPE_DATETIME && !same_stamp &&
                 !(a->want_cast && type_has_date(&a->want))) {
                 func__want(a, compare_type(kind, &a->type));
+                /* the zero TIMESTAMP is a date, whatever sql_mode says */
+                a->want.wire |= a->type.id == TYPE_TIMESTAMP ? TYPE_W_LENIENT_DATE : 0u;
             }
             break;
         case COMPARE_TIME:
@@ -329,11 +331,16 @@ db_err compare_bind(BIND_ARGS)
     want_kind(ctx, args, kind, tolerance != 0);
     if (kind == COMPARE_DATETIME) {
         bool null_safe = (call->def->flags & FUNC_NULL_IF_ANY) == 0;
-        compare__lowest_if_none(&args[0], &args[1], null_safe);
+        bool lowest = null_safe || (listed && args[0].type.id == TYPE_DATE);
+        compare__lowest_if_none(&args[0], &args[1], lowest);
         compare__lowest_if_none(&args[1], &args[0], null_safe);
     } else if (kind == COMPARE_TIME && ctx->among) {
         args[0].want.wire |= TYPE_W_LOW_DATE;
         args[1].want.wire |= TYPE_W_LOW_DATE;
+    } else if (kind == COMPARE_TIME && (call->def->flags & FUNC_NULL_IF_ANY) == 0) {
+        for (int i = 0; i < 2; i++) { /* what is no time equals no NULL */
+            args[i].want.wire |= args[i].is_placeholder ? TYPE_W_LOW_DATE : 0u;
+        }
     }
     if (kind == COMPARE_DATETIME) {
         compare__name_text(&args[0], &args[1]);

@@ -48,9 +48,9 @@ void compare__name_text(const struct func_arg *date, struct func_arg *text);
 /* Text whose value comes later, but for a parameter's: the execution finds what is no date. */
 void compare__refuse_later(const struct func_arg *date, struct func_arg *text);
 /* MYSQL: text that is no date is the zero date, other values that are none are below every date;
- * constant text (above) is refused first. A parameter that is none is NULL, which null_safe (<=>)
- * does not find equal to NULL. */
-void compare__lowest_if_none(const struct func_arg *date, struct func_arg *other, bool null_safe);
+ * constant text (above) is refused first. A parameter that is none is NULL, but lowest: <=> does
+ * not find it equal to NULL, nor does a list of IN beside a DATE. */
+void compare__lowest_if_none(const struct func_arg *date, struct func_arg *other, bool lowest);
 
 /* func_call.needs of INTERVAL. */
 bool compare_interval_needs(const struct func_call *call, struct vector *const *args, uint32_t k,

@@ -33,25 +33,31 @@ static bool is_moment(const struct func_bind_ctx *ctx, const struct sql_type *co
     struct cast_ctx cast = {.sql_mode = ctx->sql_mode};
     int64_t packed;
     bool null = true;
+    if (column->id == TYPE_TIME && number->phys == PHYS_INT && number->is_unsigned &&
+        number->i < 0) {
+        return false;
+    }
     db_err err = column->id == TYPE_TIME
                      ? value_to_time(&cast, type, number, column->decimals, &packed, &null)
                      : value_to_datetime(&cast, type, number, column->decimals, &packed, &null);
     return err == ERR_OK && !null;
 }
 
-static bool beside_column(const struct func_arg *column, const struct func_arg *number)
+static bool beside_moment(const struct func_arg *column, const struct func_arg *number)
 {
     const struct sql_type *t = &column->type;
     bool bare = column->is_column && (t->flags & TYPE_F_EXPR) == 0;
-    return bare && type_is_temporal(t) && number->is_const && type_is_numeric(&number->type) &&
-           number->type.id != TYPE_BIT;
+    bool later = number->is_placeholder && type_has_date(t); /* of any date it takes the type */
+    return (bare || later) && type_is_temporal(t) && number->is_const &&
+           type_is_numeric(&number->type) && number->type.id != TYPE_BIT;
 }
 
 bool func_moment_of_number(struct func_bind_ctx *ctx, const struct func_arg *column,
                            struct func_arg *number)
 {
     const struct sql_type *t = &column->type;
-    if (ctx->by_value || !beside_column(column, number)) {
+    bool later = number->is_placeholder && type_has_date(t);
+    if ((ctx->by_value && !later) || !beside_moment(column, number)) {
         return false;
     }
     const struct value *v = known(ctx, number);
@@ -116,7 +122,7 @@ db_err compare__tell_of_number(struct func_bind_ctx *ctx, const struct func_arg 
                                const struct func_arg *number)
 {
     bool taken;
-    if (ctx->by_value || ctx->view || !beside_column(column, number)) {
+    if (ctx->by_value || ctx->view || !beside_moment(column, number)) {
         return ERR_OK;
     }
     const struct value *v = known(ctx, number);
@@ -253,11 +259,10 @@ void compare__refuse_later(const struct func_arg *date, struct func_arg *text)
     }
 }
 
-void compare__lowest_if_none(const struct func_arg *date, struct func_arg *other, bool null_safe)
+void compare__lowest_if_none(const struct func_arg *date, struct func_arg *other, bool lowest)
 {
     bool text = func__is_text(&other->type);
-    /* MYSQL: small numbers are days without a month beside a DATE */
-    bool null = other->is_placeholder && !null_safe && (text || date->type.id != TYPE_DATE);
+    bool null = other->is_placeholder && !lowest;
     if (type_has_date(&date->type) && !type_is_temporal(&other->type) && other->want_cast &&
         type_has_date(&other->want)) {
         bool zero = text && !other->is_placeholder;
