@@ -139,12 +139,12 @@ know).
 - Collations: `IN` of a subquery that MySQL makes a join of, and drops because the condition is never true, is refused all the same (1267);
   text of no certain collation is not refused in ORDER BY of a window's RANK() and in a subquery after ANY and ALL. A parameter's type is its
   value's, not what the place where it stands suggests: INSERT ... SELECT answers 1366 for text that the column's character set does not
-  have (MySQL: 3988); an integer with a time of day loses it beside a DATE, and one that is no date is below every DATE; text that is no
-  date is told of once. Text for a parameter where a number is asked for (beside
+  have (MySQL: 3988); text and numbers that are no
+  date are told of once. Text for a parameter where a number is asked for (beside
   one in arithmetic, comparisons, branches of IF, CASE and COALESCE, as a condition, by a function) is a number of that kind, and is told of once
   (MySQL: as often as it is read, where it is read, and not at all beside ANY and ALL); a change refuses
   it as a DOUBLE, and takes text that was preceded by a number as text beside text. A parameter that stands alone is text when text is given
-  (MySQL: a number when a number was given before); the number 0 for one beside a DATETIME or TIMESTAMP is no date (MySQL: the zero date); as a branch of CASE, IF or NULLIF that is a DECIMAL by now text is a number (MySQL: shown as it is). A sum of a time with a fraction and a parameter has 30 decimals
+  (MySQL: a number when a number was given before); as a branch of CASE, IF or NULLIF that is a DECIMAL by now text is a number (MySQL: shown as it is). A sum of a time with a fraction and a parameter has 30 decimals
   (MySQL: those of the time). `year = ?` is also outside of conditions true of the year that a number below 100 stands for.
   PREPARE computes no constant of a condition: EXECUTE tells of what is wrong with it.
 - Which of several errors of a query is told: the select list's before those of WHERE and ON, as in MySQL; GROUP BY, HAVING and windows are

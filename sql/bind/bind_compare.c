@@ -457,10 +457,13 @@ static db_err fit_list(struct binder *b, struct bexpr **args, uint32_t count)
     return ERR_OK;
 }
 
-static bool all_const(struct bexpr *const *args, uint32_t count)
+/* MYSQL: beside dates a parameter is no constant: its value is not known when the list is looked
+ * at, and the others stay numbers. */
+static bool all_const(const struct bexpr *x, struct bexpr *const *args, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
-        if (!args[i]->is_const && args[i]->kind != BEXPR_PARAM) {
+        bool later = args[i]->placeholder && type_has_date(&x->type);
+        if (!args[i]->is_const && (args[i]->kind != BEXPR_PARAM || later)) {
             return false;
         }
     }
@@ -559,7 +562,7 @@ db_err bind__in(struct binder *b, struct scope *scope, const struct ast_in *in, 
     TRY(bind__note_compared(b, args, n + 1, false));
     TRY(as_documents(b, args, n + 1));
     x = args[0];
-    bool by_value = x->kind == BEXPR_ROW || !all_const(args + 1, n);
+    bool by_value = x->kind == BEXPR_ROW || !all_const(x, args + 1, n);
     bool early = bind__list_is_early(b, args, n + 1);
     if (!by_value && n > 1) {
         TRY(numbers_as_moments(b, args, n + 1));

@@ -61,11 +61,31 @@ db_err bind__note_argument(struct binder *b, struct bexpr *e)
     return note_typed(b, e, NUM_INT, PARAM_NUMBER_ARGUMENT);
 }
 
+static bool is_date(unsigned number)
+{
+    return number == PARAM_DATE || number == PARAM_DATETIME;
+}
+
+/* PARAM_DATE or PARAM_DATETIME, where the first that is no parameter is a date. */
+static unsigned beside_date(struct bexpr *const *args, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        const struct sql_type *t = &args[i]->type;
+        if (!is_param(args[i])) {
+            return t->id == TYPE_DATE ? PARAM_DATE : type_has_date(t) ? PARAM_DATETIME : 0;
+        }
+    }
+    return 0;
+}
+
 db_err bind__note_compared(struct binder *b, struct bexpr *const *args, uint32_t count, bool widest)
 {
     unsigned number = 0;
     bool text = false;
-    for (uint32_t i = 0; i < count && b->opts->prepare; i++) {
+    if (b->opts->prepare) {
+        number = beside_date(args, count);
+    }
+    for (uint32_t i = 0; i < count && b->opts->prepare && !is_date(number); i++) {
         const struct sql_type *t = &args[i]->type;
         if (!args[i]->placeholder && (type_is_numeric(t) || t->id == TYPE_YEAR)) {
             unsigned n = PARAM_NUMBER_COMPARED + 1u + func_number_of(t);

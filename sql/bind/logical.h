@@ -289,6 +289,8 @@ struct bound_target { /* a table that DML changes */
 
 /* struct bound_stmt.param_numbers */
 enum {
+    PARAM_DATE = 4,              /* no number: compared with a DATE */
+    PARAM_DATETIME = 5,          /* likewise with another date */
     PARAM_NUMBER_COMPARED = 8,   /* with what it is compared with */
     PARAM_NUMBER_QUOTIENT = 16,  /* an integer in a quotient */
     PARAM_NUMBER_ASKED = 32,     /* not of arithmetic */
@@ -320,7 +322,8 @@ struct bound_stmt {
     const struct early_cast *early; /* the last first */
     uint32_t early_count;
     /* At PREPARE, by index: the kind of number (1 + enum func_number) that its place makes of a
-     * parameter, with a flag that says what the place is; 0: none; NULL: of all */
+     * parameter, with a flag that says what the place is, or PARAM_DATE, PARAM_DATETIME; 0: none;
+     * NULL: of all */
     uint8_t *param_numbers;
     /* At PREPARE, by index: the collation of the column of text that the parameter is stored in, 0:
      * none; NULL: of all */

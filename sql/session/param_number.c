@@ -7,6 +7,7 @@
 #include "sql/charset/charset.h"
 #include "sql/session/session_int.h"
 #include "sql/types/decimal.h"
+#include "sql/types/sql_mode.h"
 
 enum fit { FIT_WHOLE, FIT_PART, FIT_OUT_OF_RANGE };
 
@@ -85,9 +86,14 @@ static db_err convert(struct cast_ctx *cast, const struct sql_type *to, struct v
     return ERR_OK;
 }
 
+static bool is_date(unsigned number)
+{
+    return number == PARAM_DATE || number == PARAM_DATETIME;
+}
+
 static bool is_number(unsigned number)
 {
-    return (number & ~(unsigned)PARAM_NUMBER_FLAGS) != 0;
+    return !is_date(number) && (number & ~(unsigned)PARAM_NUMBER_FLAGS) != 0;
 }
 
 static enum func_number kind_of(unsigned number)
@@ -128,6 +134,40 @@ static db_err as_number(struct cast_ctx *cast, unsigned number, bool changes, st
     return ERR_OK;
 }
 
+/* A number or text beside dates, as a date with a time of day. MYSQL: any that can be written is
+ * one, whatever sql_mode says of its zeros and of days that its month does not have; nothing is
+ * told of what is behind it. What is none stays as it is. */
+static db_err as_date(const struct cast_ctx *cast, unsigned number, struct value *v,
+                      struct sql_type *t)
+{
+    struct cast_ctx quiet = *cast;
+    struct diag scratch;
+    struct value date;
+    struct sql_type to = type_temporal(TYPE_DATETIME, TIME_DECIMALS_MAX);
+    if (v->is_null || (!type_is_string(t) && !type_is_numeric(t))) {
+        return ERR_OK;
+    }
+    diag_reset(&scratch);
+    quiet.diag = &scratch;
+    quiet.warn = NULL;
+    quiet.sql_mode &= ~(uint64_t)(SQL_MODE_NO_ZERO_DATE | SQL_MODE_NO_ZERO_IN_DATE);
+    quiet.sql_mode |= SQL_MODE_ALLOW_INVALID_DATES;
+    db_err err = value_cast(&quiet, t, v, &to, &date);
+    if (err == ERR_OK && date.is_null && number == PARAM_DATE && type_is_numeric(t)) {
+        to.wire |= TYPE_W_LENIENT_DATE; /* days of no month */
+        err = value_cast(&quiet, t, v, &to, &date);
+    }
+    if (err == ERR_SQL || (err == ERR_OK && date.is_null)) {
+        return ERR_OK;
+    }
+    TRY(err);
+    *v = date;
+    *t = to;
+    t->wire = 0;
+    t->flags |= TYPE_F_NOT_NULL | TYPE_F_EXPR;
+    return ERR_OK;
+}
+
 /* What a parameter may be given beside text: kinds of numbers in the order in which each holds
  * those before, and one class for each other type. */
 static unsigned class_of(const struct sql_type *t)
@@ -157,7 +197,7 @@ static void take(const struct cast_ctx *cast, struct param_state *io, const stru
                  const struct sql_type *t)
 {
     unsigned given = v->is_null ? 0 : class_of(t);
-    if (v->is_null) {
+    if (v->is_null || is_date(io->place)) {
         io->number = io->place;
     } else if (given != 0) {
         bool number = io->place != 0 && given <= 1u + NUM_DOUBLE;
@@ -188,7 +228,9 @@ db_err param__numbers(struct sql_session *s, struct param_state *io_states, uint
         if (again) {
             take(&cast, &io_states[i], &values[i], &types[i]);
         }
-        if (is_number(io_states[i].number)) {
+        if (is_date(io_states[i].place)) {
+            TRY(as_date(&cast, io_states[i].place, &values[i], &types[i]));
+        } else if (is_number(io_states[i].number)) {
             TRY(as_number(&cast, io_states[i].number, changes, &values[i], &types[i]));
         }
     }
