@@ -181,7 +181,7 @@ know).
   in generated columns and keys, and CHAR() there and in views, whose USING is lost; text beyond ASCII beside binary strings in a view, which it keeps in latin1; `TIME_FORMAT(x, '%T')`, and one with a sign, cut short in a temporary table;
   a time with a fraction that an index of whole seconds, or IN of a subquery, finds rounded; a constant time that CONCAT with a variable writes over; `CAST(... AS SIGNED)` of a sum of times (`235860`);
   text in ucs2, utf16 or utf32 that becomes JSON, or is a format of `DATE_FORMAT` and `TIME_FORMAT`, byte by byte, and is a time or a date by its length in bytes; EXISTS with `LIMIT 0` in a view; DISTINCT and GROUP BY that EXISTS drops below an OFFSET and in EXCEPT ALL; equal rows that DISTINCT over a join keeps; CHAR that is told
-  apart by its spaces in groups of JSON or long text too;
+  apart by its spaces in groups of JSON or long text too, as -0 is from 0 there;
   a column that takes the place of one that it equals, where a comparison of another collation tells them apart;
   IN of a subquery with EXCEPT or INTERSECT that reads the outer row, or that is asked for NULL; numbers below 100 that are years beside YEAR by a key or in
   one block, and numbers in another; a number beyond the years that bounds a YEAR in BETWEEN, which it takes for 0; `DAYOFWEEK(0)` and `WEEKDAY(0)`, which end the server; a text of PREPARE read in utf8mb3 (`?` for what has four bytes);

@@ -794,7 +794,7 @@ def null_in_rows(server, oracle, sql, ordered, folded):
     return out != (text or "") and equal_rows(loosely(server, sql, ordered, folded), loosely(oracle, before + [out], ordered, folded))
 
 
-QUANTIFIED = re.compile(r"([\w.]+) ([<>=]+) (?:(ANY|SOME)|ALL) \((?=SELECT)")
+QUANTIFIED = re.compile(r"([\w.`]+) ([<>=]+) (?:(ANY|SOME)|ALL) \((?=SELECT)", re.IGNORECASE)
 
 
 def by_exists(text):
@@ -816,12 +816,15 @@ def by_exists(text):
 def of_extremes(server, oracle, sql, ordered, folded):
     """A column of text compared with ANY or ALL of a query: the reference takes the greatest or least of them by their own collation, and
     answers as the server does when EXISTS asks, and set operations at each other's side are of tables (set_of_sets)."""
-    changed = by_exists((sql if isinstance(sql, str) else literal_form(sql)) or "")
-    if changed is None:
-        return False
+    text = sql if isinstance(sql, str) else literal_form(sql)
+    views = views_of(oracle, text or "", lambda query: by_exists(query) or query)
+    changed = VIEW.sub(lambda m: views.get(m.group(0), m.group(0)), by_exists(text or "") or text or "")
     got, tree = loosely(server, sql, ordered, folded), getattr(sql, "again", None)
-    return equal_rows(got, loosely(oracle, changed, ordered, folded)) or (
-        tree is not None and equal_rows(got, in_tables(oracle, by_exists(tree) or tree, ordered, folded)))
+    equal = changed != (text or "") and (equal_rows(got, loosely(oracle, changed, ordered, folded)) or (
+        tree is not None and equal_rows(got, in_tables(oracle, by_exists(tree) or tree, ordered, folded))))
+    for v in views.values():
+        oracle.change("DROP VIEW " + v)
+    return equal
 
 
 def zero_date_is_null(server, oracle, sql, ordered, folded):
