@@ -319,12 +319,26 @@ void func_agreed_sign(struct sql_type *io)
     }
 }
 
+/* Do the arguments agree on text? Otherwise none of them is asked for a collation, also not a
+ * number that has one beside text (REGEXP). */
+static bool agree_on_text(const struct func_arg *args, uint32_t count)
+{
+    struct sql_type t = type_null();
+    for (uint32_t i = 0; i < count; i++) {
+        struct sql_type own = operand_type(&args[i].type);
+        t = i == 0 ? own : merge(&t, &own, COLL_BINARY);
+    }
+    return type_is_string(&t) || t.id == TYPE_ENUM || t.id == TYPE_SET;
+}
+
 db_err func_agree_type(struct func_bind_ctx *ctx, const char *operation, struct func_arg *args,
                        uint32_t count, struct sql_type *ret_type, uint8_t *ret_coercibility)
 {
     uint16_t collation = COLL_BINARY;
     uint8_t coercibility = 5;
-    TRY(func_agree_collation(ctx, operation, args, count, &collation, &coercibility));
+    if (agree_on_text(args, count)) {
+        TRY(func_agree_collation(ctx, operation, args, count, &collation, &coercibility));
+    }
     struct sql_type t = type_null();
     bool not_null = count > 0;
     bool same = true;
