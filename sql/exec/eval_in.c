@@ -127,11 +127,13 @@ static void leave_unequal(const struct in_list *l, const struct vector *x, const
     u->n = left;
 }
 
-/* Compares with the constants. MYSQL: where x is NULL the others are evaluated all the same. */
+/* Compares with the constants. MYSQL: where x is NULL the others are evaluated all the same, but
+ * for text. */
 static void find_constants(const struct in_list *l, const struct vector *x,
                            const struct eval_rows *rows, bool negated, struct undecided *u,
                            struct vector *out)
 {
+    bool text = x->phys == PHYS_STR && l->collation != NULL;
     u->n = 0;
     for (uint32_t i = 0; i < rows->n; i++) {
         uint32_t row = eval_row(rows, i);
@@ -143,6 +145,9 @@ static void find_constants(const struct in_list *l, const struct vector *x,
                 put(out, row, true, false, negated);
                 continue;
             }
+        } else if (text) {
+            put(out, row, false, true, negated);
+            continue;
         }
         u->sel[u->n++] = (uint16_t)row;
     }

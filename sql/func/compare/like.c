@@ -48,6 +48,14 @@ static void simplify(struct like_plan *p, struct slice pattern)
     p->literal = pattern;
 }
 
+/* MYSQL: no pattern is looked at for a text that is NULL. */
+static bool like_needs(const struct func_call *call, struct vector *const *args, uint32_t k,
+                       uint32_t row)
+{
+    (void)call;
+    return k != 1 || !vec_is_null(args[0], row);
+}
+
 db_err compare_bind_like(BIND_ARGS)
 {
     uint16_t collation;
@@ -72,6 +80,7 @@ db_err compare_bind_like(BIND_ARGS)
         simplify(p, pattern->str);
     }
     call->data = p;
+    call->needs = like_needs;
     struct func_call two = *call;
     two.arg_count = 2;
     func__result(&two, args, func__bool());
