@@ -1,6 +1,7 @@
 #include "base/faults.h"
 #include "base/test_apart.h"
 #include "node/range/merge_testing.h"
+#include "node/range/range_int.h"
 #include "node/range/transfer_testing.h"
 
 /* Ranges become one: with writers going on, with members away, with leaders that die in the middle,
@@ -459,13 +460,65 @@ static void test_told_first(void **state)
     t_run(3, told_first);
 }
 
+/* ---- by themselves ---- */
+
+/* Small neighbours become one, up to a quarter of the size at which they would be split: the left
+ * one may have just that, if the right one is empty. */
+static void by_size(struct tcluster *c)
+{
+    struct range_status st;
+    struct diag diag;
+    uint64_t left = 0;
+    uint64_t right = 0;
+    diag_reset(&diag);
+    t_start(c, 1);
+    CHECK(t_wait_leader(c, 2, 60 * NS_PER_S) == 1);
+    struct range_store *rs = c->nodes[1].rs;
+    put_large(c, 50);
+    range_id_t id = split_at(c, 99000);
+    CHECK(t_wait_leader(c, id, 60 * NS_PER_S) == 1);
+    range_store_merge_round(rs); /* not without merge_after_ms */
+    CHECK_OK(range_store_status(rs, id, &st));
+    rs->opts.merge_after_ms = 1;
+    CHECK_OK(fiber_sleep(50 * NS_PER_MS));
+    CHECK_OK(range_store_weigh(rs, 2, &diag, &left));
+    CHECK_OK(range_store_weigh(rs, id, &diag, &right));
+    CHECK(left > 50 * 1000 && right == 0);
+    rs->opts.range_size_max = left * 4 - 1;
+    range_store_merge_round(rs);
+    CHECK_OK(range_store_status(rs, id, &st));
+    rs->opts.range_size_max = left * 4;
+    range_store_merge_round(rs); /* it is left alone for a while */
+    CHECK_OK(range_store_status(rs, id, &st));
+    t_stop(c, 1, false);
+    t_start(c, 1);
+    rs = c->nodes[1].rs;
+    CHECK(t_wait_leader(c, 2, 60 * NS_PER_S) == 1 && t_wait_leader(c, id, 60 * NS_PER_S) == 1);
+    rs->opts.merge_after_ms = 1;
+    CHECK_OK(fiber_sleep(50 * NS_PER_MS));
+    CHECK_OK(range_store_weigh(rs, 2, &diag, &left));
+    rs->opts.range_size_max = left * 4;
+    for (int i = 0; i < 100 && range_store_status(rs, id, &st) == ERR_OK; i++) {
+        range_store_merge_round(rs);
+        CHECK_OK(fiber_sleep(100 * NS_PER_MS)); /* its lease may be young */
+    }
+    wait_no_range(c, 1, id);
+    t_stop_all(c);
+}
+
+static void test_by_size(void **state)
+{
+    (void)state;
+    t_run(1, by_size);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_locks_move),   cmocka_unit_test(test_alone),
         cmocka_unit_test(test_under_load),   cmocka_unit_test(test_member_away),
         cmocka_unit_test(test_misses_merge), cmocka_unit_test(test_leader_gone),
-        cmocka_unit_test(test_told_first),
+        cmocka_unit_test(test_told_first),   cmocka_unit_test(test_by_size),
     };
     return tests_run_apart(tests, ARRAY_COUNT(tests), argc, argv);
 }

@@ -579,7 +579,7 @@ static db_err fits_log(struct receiving *s)
         return err;
     }
     s->keep_tail = err == ERR_OK && term == m->term;
-    bool later = m->term > g.last_term || (m->term == g.last_term && m->index >= g.last_index);
+    bool later = m->term > g.last_term || (m->term == g.last_term && m->index > g.last_index);
     return s->keep_tail || later ? ERR_OK : ERR_BUSY;
 }
 

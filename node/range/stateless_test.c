@@ -1,5 +1,6 @@
 #include "base/test_apart.h"
 #include "node/range/merge_testing.h"
+#include "node/range/range_int.h"
 #include "node/range/transfer_testing.h"
 #include "node/range/snapshot.h"
 
@@ -63,6 +64,87 @@ static void test_half_forgotten(void **state)
 {
     (void)state;
     t_run(3, half_forgotten);
+}
+
+/* ---- a right half of which there is a record ---- */
+
+struct record_job {
+    struct engine *engine;
+    struct store_gone gone;
+};
+
+static void record_job(void *arg)
+{
+    struct record_job *j = arg;
+    struct engine_wbatch *wb;
+    CHECK_OK(engine_wbatch_new(j->engine, &wb));
+    CHECK_OK(store_put_gone(wb, &j->gone));
+    CHECK_OK(engine_apply(j->engine, wb, NULL));
+    CHECK_OK(engine_flush_wait(j->engine));
+    engine_wbatch_free(wb);
+}
+
+/* Node 3 misses a split, and has a record that replicas of the right half below one are not to
+ * come. Then it hears of the split: the half comes if it is that one, with all its data, and not if
+ * it is an older one. */
+static void recorded_half(struct tcluster *c, uint64_t above)
+{
+    struct range_status st;
+    struct range_status ahead;
+    struct range_store_stats stats;
+    struct diag diag;
+    range_id_t id;
+    char kb[32];
+    struct slice at = key_of(kb, 95000);
+    diag_reset(&diag);
+    three_members(c);
+    put_ok(c, 95001, 1);
+    t_wait_same(c, three, 3, SLICE_LIT("\1"), SLICE_EMPTY);
+    CHECK_OK(range_store_status(c->nodes[3].rs, 2, &st));
+    uint64_t count = t_checksum(c, 3, at, SLICE_EMPTY).count;
+    t_isolate(c, 3, true);
+    atomic_store(&c->mute, atomic_load(&c->next_range));
+    CHECK_OK(range_store_split(c->nodes[1].rs, 2, at, &diag, &id));
+    CHECK_OK(range_store_status(c->nodes[1].rs, 2, &ahead));
+    struct record_job j = {.engine = c->nodes[3].engine,
+                           .gone = {.id = id, .min_replica_id = st.replica_id + above}};
+    blocking_run(record_job, &j);
+    t_stop(c, 3, true);
+    t_start(c, 3);
+    t_isolate(c, 3, false);
+    for (int i = 0; i < 6000 && st.applied < ahead.applied; i++) {
+        CHECK_OK(fiber_sleep(10 * NS_PER_MS));
+        CHECK_OK(range_store_status(c->nodes[3].rs, 2, &st));
+    }
+    CHECK(st.applied >= ahead.applied);
+    db_err here = range_store_status(c->nodes[3].rs, id, &st);
+    CHECK(here == (above == 0 ? ERR_OK : ERR_RANGE_NOT_FOUND));
+    CHECK(t_checksum(c, 3, at, SLICE_EMPTY).count == (above == 0 ? count : 0));
+    atomic_store(&c->mute, 0);
+    put_ok(c, 95001, 2);
+    if (above == 0) {
+        t_wait_same(c, three, 3, SLICE_LIT("\1"), SLICE_EMPTY);
+        range_store_get_stats(c->nodes[3].rs, &stats);
+        CHECK(stats.snapshots_received == 0);
+    }
+    t_stop_all(c);
+}
+
+static void record_of_it(struct tcluster *c)
+{
+    recorded_half(c, 0);
+}
+
+static void record_of_later(struct tcluster *c)
+{
+    recorded_half(c, 1);
+}
+
+static void test_recorded_half(void **state)
+{
+    (void)state;
+    t_run(3, record_of_it);
+    t_run(3, record_of_later);
 }
 
 /* ---- snapshots for a replica that has nothing but its log ---- */
@@ -194,6 +276,9 @@ static void with_a_log(struct tcluster *c)
     for (range_id_t id = 201; id <= 205; id++) {
         leave_log(n, id);
     }
+    for (range_id_t id = 207; id <= 208; id++) {
+        leave_log(n, id);
+    }
     CHECK(give_snapshot(n, 201, 12, 7) == ERR_OK); /* in the log: what follows stays */
     log_is(n, 201, 13, 15);
     CHECK(give_snapshot(n, 202, 12, 6) == ERR_BUSY); /* contradicts, and could lack something */
@@ -205,9 +290,14 @@ static void with_a_log(struct tcluster *c)
     log_is(n, 204, 16, 15);
     CHECK(give_snapshot(n, 205, 13, 8) == ERR_OK); /* of a later term */
     log_is(n, 205, 14, 13);
-    CHECK(give_snapshot(n, 206, 13, 8) == ERR_OK); /* there was none */
-    for (range_id_t id = 201; id <= 206; id++) {
-        CHECK((range_store_status(n->rs, id, &st) == ERR_OK) == (id != 202 && id != 203));
+    CHECK(give_snapshot(n, 206, 13, 8) == ERR_OK);  /* there was none */
+    CHECK(give_snapshot(n, 207, 9, 7) == ERR_BUSY); /* before it begins, in the term it ends in */
+    log_is(n, 207, 11, 15);
+    CHECK(give_snapshot(n, 208, 16, 7) == ERR_OK); /* in that term, and later */
+    log_is(n, 208, 17, 16);
+    for (range_id_t id = 201; id <= 208; id++) {
+        bool taken = id != 202 && id != 203 && id != 207;
+        CHECK((range_store_status(n->rs, id, &st) == ERR_OK) == taken);
     }
     t_stop(c, 2, true);
     t_start(c, 2); /* and they open again */
@@ -474,7 +564,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_holds_no_segment), cmocka_unit_test(test_half_forgotten),
         cmocka_unit_test(test_with_a_log),       cmocka_unit_test(test_covers_more),
         cmocka_unit_test(test_lonely_half),      cmocka_unit_test(test_lent),
-        cmocka_unit_test(test_poke_the_gone),
+        cmocka_unit_test(test_poke_the_gone),    cmocka_unit_test(test_recorded_half),
     };
     return tests_run_apart(tests, ARRAY_COUNT(tests), argc, argv);
 }

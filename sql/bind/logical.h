@@ -208,7 +208,6 @@ struct lnode {
             bool lateral;          /* the right side reads columns of the left: */
             col_id_t *lateral_ids; /* these, as outer columns */
             uint32_t lateral_count;
-            bool null_aware; /* ANTI made of NOT IN */
         } join;
         struct {
             struct lproj *groups;

@@ -15,8 +15,6 @@ struct op_hash_join {
     struct vector **probe; /* keys of the left chunk */
     uint64_t *hashes;
     uint64_t right_rows;
-    bool right_null;        /* a right key has a NULL */
-    struct row_node anyone; /* stands for "some right row" */
     /* Of rows as they come, and of parts, whose left rows have numbers: what one has made it keeps,
      * as the join may be run again and again. */
     struct join_run runs[2];

@@ -42,7 +42,7 @@ static db_err take_conditions(struct join_run *r, struct exec_ctx *ctx)
     if (r->filters == NULL || r->fixed == NULL) {
         return ERR_LIMIT;
     }
-    bool apart = r->kind != JOIN_FULL && !r->null_is_match;
+    bool apart = r->kind != JOIN_FULL;
     for (uint32_t i = 0; i < count; i++) {
         if (apart && bexpr_is_fixed(n->u.join.filters[i])) {
             r->fixed[r->fixed_count++] = all[i];
@@ -65,7 +65,6 @@ db_err join_run_init(struct join_run *r, struct exec_ctx *ctx, const struct plan
                            .right = right,
                            .right_base = right_base,
                            .carry = carry_type != NULL};
-    r->null_is_match = r->kind == JOIN_ANTI && node->u.join.null_aware;
     bool small = carry_type == NULL && node->rows < ROOM_FIRST / 2;
     r->room = small ? ROOM_FIRST : CHUNK_ROWS;
     arena_init(&r->arena, NULL, ctx->mem, 0);
@@ -173,30 +172,6 @@ static void lay_out(struct join_run *r)
 
 /* ---- conditions ---- */
 
-/* NOT IN: a row counts unless a condition is false. */
-static db_err filter_not_false(struct join_run *r, struct exec_ctx *ctx, uint32_t *ret_count)
-{
-    struct eval_rows rows = {.in = &r->chunk, .sel = r->chunk.sel, .n = r->chunk.count};
-    for (uint32_t c = 0; c < r->filter_count && rows.n != 0; c++) {
-        struct vector *v;
-        uint32_t n = 0;
-        TRY(exec__eval(ctx, r->filters[c], &rows, &v));
-        for (uint32_t i = 0; i < rows.n; i++) {
-            uint32_t row = eval_row(&rows, i);
-            bool keep = true;
-            if (!vec_is_null(v, row)) {
-                TRY(exec__truth(ctx, v, row, &keep));
-            }
-            r->sel[n] = (uint16_t)row;
-            n += keep;
-        }
-        rows.sel = r->sel;
-        rows.n = n;
-    }
-    *ret_count = rows.n;
-    return ERR_OK;
-}
-
 /* Pairs that hold, to r->sel. Left rows that come alone are not asked. */
 static db_err filter_pairs(struct join_run *r, struct exec_ctx *ctx, uint32_t *ret_count)
 {
@@ -210,9 +185,7 @@ static db_err filter_pairs(struct join_run *r, struct exec_ctx *ctx, uint32_t *r
     r->chunk.count = n;
     arena_reset(&r->arena);
     struct saved_arenas saved = exec__enter_arena(ctx, &r->arena);
-    db_err err = r->null_is_match
-                     ? filter_not_false(r, ctx, &n)
-                     : expr_filter(ctx, r->filters, r->filter_count, &r->chunk, r->sel, &n);
+    db_err err = expr_filter(ctx, r->filters, r->filter_count, &r->chunk, r->sel, &n);
     exec__leave_arena(ctx, saved);
     *ret_count = n;
     return err;

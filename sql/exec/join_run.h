@@ -28,7 +28,6 @@ struct join_run {
     const struct packed_format *right;
     uint32_t right_base; /* the right side's columns in the packed rows begin here */
     bool carry;          /* the left chunk has one column more: it comes out behind all others */
-    bool null_is_match;  /* null-aware ANTI: an unknown condition counts */
     /* The left rows come again with other candidates: nothing is said yet of those without a
      * partner. Who sets it takes `matched` from one time to the next, after join_run_left. */
     bool partial;

@@ -32,14 +32,11 @@ static bool has_null_key(const struct op_hash_join *s, struct vector *const *key
 static struct row_node *first_partner(void *arg, uint32_t i, uint32_t row)
 {
     struct op_hash_join *s = arg;
-    bool null = has_null_key(s, s->probe, row);
-    if (s->run->null_is_match && s->right_rows != 0 && (null || s->right_null)) {
-        return &s->anyone;
-    }
     if (s->key_count == 0) {
         return s->table.first;
     }
-    return null ? NULL : row_table_find(&s->table, s->hashes[i], s->probe, row);
+    return has_null_key(s, s->probe, row) ? NULL
+                                          : row_table_find(&s->table, s->hashes[i], s->probe, row);
 }
 
 static struct row_node *next_partner(void *arg, struct row_node *n, uint32_t i, uint32_t row)
@@ -98,8 +95,6 @@ static db_err hash_join_open(struct op *op, struct exec_ctx *ctx)
 {
     struct op_hash_join *s = (struct op_hash_join *)op;
     const struct plan_node *n = op->node;
-    ASSERT(!n->u.join.null_aware || n->u.join.key_count == 0 ||
-           (n->u.join.key_count == 1 && n->u.join.filter_count == 0));
     s->key_count = n->u.join.key_count;
     s->left_width = n->children[0]->column_count;
     s->right_width = n->children[1]->column_count;
@@ -145,11 +140,8 @@ static db_err build_chunk(struct op_hash_join *s, struct exec_ctx *ctx, const st
     s->right_rows += in->count;
     for (uint32_t i = 0; i < in->count; i++) {
         uint32_t row = chunk_row(in, i);
-        if (has_null_key(s, s->build, row)) {
-            s->right_null = true;
-            if (s->run->kind != JOIN_FULL) {
-                continue; /* no left row will ask for it */
-            }
+        if (s->run->kind != JOIN_FULL && has_null_key(s, s->build, row)) {
+            continue; /* no left row will ask for it */
         }
         TRY(build_row(s, ctx, row, s->hashes[i]));
     }
@@ -296,7 +288,7 @@ static db_err hash_join_rescan(struct op *op, struct exec_ctx *ctx)
     hash_join_drop_parts(s);
     spill_parts_init(&s->parts);
     row_table_clear(&s->table);
-    s->built = s->ended = s->spilled = s->right_null = false;
+    s->built = s->ended = s->spilled = false;
     s->right_rows = s->next_number = 0;
     s->sorted = false;
     TRY(hash_join_use_run(s, ctx, false));

@@ -83,7 +83,6 @@ static db_err join_node(struct optimizer *o, struct lnode *n, enum plan_kind kin
     p->children[1] = r->node;
     p->child_count = 2;
     p->u.join.kind = n->u.join.kind;
-    p->u.join.null_aware = n->u.join.null_aware;
     p->rows = opt__estimate(o, n);
     *ret = (struct phys){.node = p,
                          .cols = cols,
@@ -240,7 +239,7 @@ db_err opt__join(struct optimizer *o, struct lnode *n, const struct want *want, 
     TRY(opt__physical(o, n->children[0], &left_want, &l));
     struct lnode *rn = n->children[1];
     if (k.count != 0 && rn->kind == LNODE_TABLE && rn->u.table.def->kind == TABLE_BASE &&
-        n->u.join.kind != JOIN_FULL && !n->u.join.null_aware) {
+        n->u.join.kind != JOIN_FULL) {
         uint32_t parts;
         uint32_t part_keys[CATALOG_INDEX_PARTS_MAX];
         const struct index_def *ix = lookup_index(rn, &k, &parts, part_keys);

@@ -217,7 +217,6 @@ struct plan_node {
             bool *null_safe;
             struct bexpr **filters; /* rest of ON, on left ++ right */
             uint32_t filter_count;
-            bool null_aware;
             bool keeps_right;        /* HASH, NL: run again, it reads the left side only */
             bool apply;              /* NL: right side depends on the left row */
             struct scan_spec lookup; /* LOOKUP_JOIN: eq expressions are on the left row's columns */

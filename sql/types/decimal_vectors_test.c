@@ -149,12 +149,46 @@ static void test_fixed_form(void **state UNUSED)
     }
 }
 
+static void parse(const char *text, struct decimal *ret)
+{
+    assert_int_equal(decimal_from_text(slice_str(text), ret), DECIMAL_OK);
+}
+
+/* 54 digits before the point and 27 behind it are what there is room for: nothing is lost. With one
+ * more behind it the operands are cut, and it is said. */
+static void test_sums_that_just_fit(void **state)
+{
+    static const char whole[] = "123456789012345678901234567890123456789012345678901234";
+    char want[DECIMAL_TEXT_MAX + 1];
+    char text[DECIMAL_TEXT_MAX + 1];
+    struct decimal a, b, r;
+    (void)state;
+    parse(whole, &a);
+    parse("0.000000000000000000000000001", &b);
+    assert_int_equal(decimal_add(&a, &b, &r), DECIMAL_OK);
+    snprintf(want, sizeof(want), "%s.000000000000000000000000001", whole);
+    text[decimal_to_text(&r, text)] = '\0';
+    assert_string_equal(text, want);
+    assert_int_equal(decimal_sub(&r, &b, &r), DECIMAL_OK);
+    assert_int_equal(decimal_cmp(&r, &a), 0);
+    parse("0.0000000000000000000000000011", &b);
+    assert_int_equal(decimal_add(&a, &b, &r), DECIMAL_TRUNCATED);
+    text[decimal_to_text(&r, text)] = '\0';
+    assert_string_equal(text, want);
+    /* it is cut off the operand, not off the difference, which would end in 8 */
+    assert_int_equal(decimal_sub(&a, &b, &r), DECIMAL_TRUNCATED);
+    text[decimal_to_text(&r, text)] = '\0';
+    assert_string_equal(
+        text, "123456789012345678901234567890123456789012345678901233.999999999999999999999999999");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_decimal),
         cmocka_unit_test(test_doubles),
         cmocka_unit_test(test_fixed_form),
+        cmocka_unit_test(test_sums_that_just_fit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -235,9 +235,7 @@ static enum side side_of(const struct lnode *n, const struct bexpr *e, bool for_
     }
     bool left_ok = inner || (k == JOIN_LEFT && !for_on) ||
                    ((k == JOIN_SEMI || k == JOIN_ANTI) && !for_on) || (k == JOIN_SEMI && for_on);
-    bool right_ok =
-        inner ||
-        (for_on && (k == JOIN_LEFT || k == JOIN_SEMI || (k == JOIN_ANTI && !n->u.join.null_aware)));
+    bool right_ok = inner || (for_on && (k == JOIN_LEFT || k == JOIN_SEMI || k == JOIN_ANTI));
     if (!right && left_ok && (left || inner)) {
         return SIDE_LEFT;
     }
@@ -253,7 +251,7 @@ static enum side side_of(const struct lnode *n, const struct bexpr *e, bool for_
 static db_err of_right(struct optimizer *o, struct lnode *n, struct conjuncts *to)
 {
     enum join_kind k = n->u.join.kind;
-    bool by_on = k == JOIN_LEFT || (k == JOIN_ANTI && !n->u.join.null_aware);
+    bool by_on = k == JOIN_LEFT || k == JOIN_ANTI;
     enum side fixed = k == JOIN_SEMI ? SIDE_ABOVE : by_on ? SIDE_ON : SIDE_RIGHT;
     while (n->children[1]->kind == LNODE_FILTER) {
         const struct lnode *f = n->children[1];
