@@ -209,9 +209,6 @@ static db_err common_columns(struct binder *b, enum ast_setop_kind op,
         struct lcolumn *c = &columns[i];
         *c = operands[0]->columns[i];
         TRY(func_agree_type(&b->func, names[op], args, count, &c->type, &c->coercibility));
-        if (c->coercibility == COERCIBILITY_MIX && !operand) {
-            return my_error(b->diag, ER_CANT_AGGREGATE_NCOLLATIONS, "UNION");
-        }
         for (uint32_t n = 0; n < count && type_is_string(&c->type); n++) {
             bool later = made[n] != NULL && made[n]->kind == BEXPR_PARAM;
             TRY(later ? bind__text_fits(b, made[n], c->type.collation) : ERR_OK);
@@ -225,6 +222,11 @@ static db_err common_columns(struct binder *b, enum ast_setop_kind op,
         c->copied = NULL;
         c->def = c->base = c->keyed = NULL;
         c->hidden = false;
+    }
+    for (uint32_t i = 0; i < width && !operand; i++) { /* after what any column's texts refuse */
+        if (columns[i].coercibility == COERCIBILITY_MIX) {
+            return my_error(b->diag, ER_CANT_AGGREGATE_NCOLLATIONS, "UNION");
+        }
     }
     *ret = columns;
     return ERR_OK;

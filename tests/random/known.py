@@ -774,6 +774,12 @@ def of_hash(server, oracle, sql, ordered, folded):
     return first_as_value(server, oracle, sql, ordered, folded, "SHA2")
 
 
+def of_repeat(server, oracle, sql, ordered, folded):
+    """REPEAT of a subquery's text writes what it repeats over that text, and repeats more in each row: the reference answers as the server does when
+    the argument is an IF."""
+    return first_as_value(server, oracle, sql, ordered, folded, "REPEAT")
+
+
 ROWS_LISTED = re.compile(r"\bIN \((?=\()")
 USER_VARIABLE = re.compile(r"@\w+")
 
@@ -950,4 +956,4 @@ def json_blobs(server, oracle, sql, ordered, folded):
 
 
 EXPLANATIONS = (by_value, json_blobs, json_numbers, time_decimals, of_itself, of_views, as_written, of_distinct, set_of_sets, same_casts, constant_times, in_sets, null_in_order,
-                cut_text, cut_weights, wide_decimals, own_decimals, true_of_none, converted_twice, converted_bytes, numbers_in_text, row_of_none, padded_text, of_nullif, cast_sums, null_in_rows, in_signs, case_signs, of_equals, of_hash, bytes_of_variables, zero_date_is_null, zeros_rolled_up, of_extremes, of_sorted_extremes)
+                cut_text, cut_weights, wide_decimals, own_decimals, true_of_none, converted_twice, converted_bytes, numbers_in_text, row_of_none, padded_text, of_nullif, cast_sums, null_in_rows, in_signs, case_signs, of_equals, of_hash, of_repeat, bytes_of_variables, zero_date_is_null, zeros_rolled_up, of_extremes, of_sorted_extremes)
