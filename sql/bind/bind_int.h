@@ -158,6 +158,7 @@ struct binder {
     struct diag *diag;
     struct func_bind_ctx func;
     struct bound_stmt *stmt;
+    const struct locking_tail *locking;   /* clauses of the queries around; NULL: there are none */
     const struct ast_select *into_select; /* the query block that INTO may stand in; or NULL */
     const struct ast_body *sent;          /* whose rows go to a client; NULL: not one SELECT's */
     /* INSERT ... SELECT ... ON DUPLICATE KEY UPDATE may read the tables of this block, or of TABLE
@@ -273,9 +274,18 @@ struct bexpr *bind__made_column(struct binder *b, const struct lcolumn *c);
 const char *bind__column_name(struct binder *b, const struct scope *scope, col_id_t id);
 
 /* bind_locking.c */
-/* Marks the tables of a query block's FROM that its locking clauses lock. ERR_SQL 3568, 3569. */
-MUST_USE db_err bind__locking(struct binder *b, const struct ast_locking_list *locking,
-                              struct lnode *n);
+/* A query's locking clauses, and the block that they are of. */
+struct locking_tail {
+    const struct locking_tail *outer;
+    const struct ast_locking_list *locking;
+    const struct ast_body *block;
+};
+/* Before anything of q is bound: its locking clauses are looked at and become b->locking, whose
+ * value before the caller puts back; tail is the caller's. ERR_SQL 3568, 3569. */
+MUST_USE db_err bind__begin_locking(struct binder *b, const struct ast_query *q,
+                                    struct locking_tail *tail);
+/* Marks the tables of the block's FROM that b->locking locks. ERR_SQL 1142, 3550. */
+MUST_USE db_err bind__lock_block(struct binder *b, const struct ast_body *block, struct lnode *n);
 
 /* bind_expr.c */
 /* As bind__expr; a row is refused (1241). */

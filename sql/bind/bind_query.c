@@ -504,6 +504,7 @@ static db_err bind_table(struct binder *b, const struct ast_body_table *t, struc
 {
     struct lnode *n;
     TRY(bind__base_table(b, &t->name, SLICE_EMPTY, &n));
+    TRY(b->locking == NULL ? ERR_OK : bind__lock_block(b, &t->body, n));
     struct select_item *items = BIND_ARRAY(b, struct select_item, n->column_count + 1);
     uint32_t count = 0;
     if (items == NULL) {
@@ -688,8 +689,11 @@ static db_err whole_query(struct binder *b, struct scope *parent, struct bsubque
         return bind__too_deep(b);
     }
     struct cte_def *saved = b->ctes;
+    const struct locking_tail *locking = b->locking;
+    struct locking_tail tail;
     bool operand = b->operand;
     enum rows_asked asked = asked_within(b, q);
+    TRY(bind__begin_locking(b, q, &tail));
     b->operand = false;
     b->rows_asked = ROWS_EACH;
     TRY(bind__push_ctes(b, parent, sub, q->with));
@@ -704,6 +708,7 @@ static db_err whole_query(struct binder *b, struct scope *parent, struct bsubque
         TRY(bind__order_limit(b, parent, sub, q, &root, visible));
     }
     b->ctes = saved;
+    b->locking = locking;
     b->depth--;
     *ret_root = root;
     *ret_visible = visible;

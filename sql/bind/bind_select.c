@@ -758,9 +758,7 @@ db_err bind__select(struct binder *b, struct scope *parent, struct bsubquery *su
         return tell_first(b, &k);
     }
     TRY(input_of(b, &k));
-    if (outer != NULL && outer->locking.count != 0) {
-        TRY(bind__locking(b, &outer->locking, k.root));
-    }
+    TRY(b->locking == NULL ? ERR_OK : bind__lock_block(b, &s->body, k.root));
     TRY(bind_items(b, &k));
     k.scope.items = k.items;
     k.scope.item_count = k.count;

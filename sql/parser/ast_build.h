@@ -254,6 +254,8 @@ void *ast_bin_literal(struct parse_ctx *ctx, struct sql_loc loc, enum ast_litera
                       struct sql_tok tok, struct slice charset);
 void *ast_temporal(struct parse_ctx *ctx, struct sql_loc loc, enum ast_literal_kind kind,
                    struct sql_tok tok);
+/* text and the string behind it. */
+struct slice ast_text_append(struct parse_ctx *ctx, struct slice text, struct sql_tok tok);
 struct slice ast_bytes(struct parse_ctx *ctx, struct sql_tok tok, bool hex);
 uint64_t ast_u64(struct parse_ctx *ctx, struct sql_tok tok);
 uint64_t ast_u64_hex(struct parse_ctx *ctx, struct sql_tok tok);

@@ -107,6 +107,17 @@ static unsigned hex_digit(uint8_t c)
 
 /* x'4142' and 0x4142 to bytes, an odd count of digits from the right; b'..' to as few bytes as hold
  * the digits. */
+struct slice ast_text_append(struct parse_ctx *ctx, struct slice text, struct sql_tok tok)
+{
+    struct slice more = TOK_NAME(tok);
+    const char *joined = arena_printf(ctx->arena, "%.*s%.*s", SLICE_FMT(text), SLICE_FMT(more));
+    if (joined == NULL) {
+        parse__fail(ctx, ERR_NOMEM);
+        return text;
+    }
+    return slice_of(joined, text.len + more.len);
+}
+
 struct slice ast_bytes(struct parse_ctx *ctx, struct sql_tok tok, bool hex)
 {
     size_t per_byte = hex ? 2 : 8;

@@ -89,6 +89,10 @@ db_err priv_check_need(const struct priv_session *p, const struct priv_need *n, 
     for (int k = 0; k < PRIV_NEED_KINDS; k++) {
         want |= n->columns[k] != NULL ? kinds[k] : 0;
     }
+    /* MYSQL: nobody may lock what is only shown. */
+    if (n->locks && slice_eq(t->schema_name, SLICE_LIT("information_schema"))) {
+        return deny_lock(p, n, diag);
+    }
     if (priv_everywhere(&s, want)) {
         return ERR_OK;
     }
