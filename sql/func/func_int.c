@@ -480,6 +480,11 @@ void func__bind_warn(const struct func_bind_ctx *ctx, enum my_errno number, ...)
 db_err func__div_zero(struct eval_ctx *ctx, struct vector *out, uint32_t row)
 {
     vec_set_null(out, row);
+    return func__division_by_zero(ctx);
+}
+
+db_err func__division_by_zero(struct eval_ctx *ctx)
+{
     if ((ctx->cast->sql_mode & SQL_MODE_ERROR_FOR_DIVISION_BY_ZERO) == 0) {
         return ERR_OK;
     }

@@ -106,6 +106,8 @@ void func__warn(struct eval_ctx *ctx, enum my_errno number, ...);
 void func__bind_warn(const struct func_bind_ctx *ctx, enum my_errno number, ...);
 /* Division by zero: NULL with warning 1365, or an error, as sql_mode says. */
 MUST_USE db_err func__div_zero(struct eval_ctx *ctx, struct vector *out, uint32_t row);
+/* The same without a place for the NULL. */
+MUST_USE db_err func__division_by_zero(struct eval_ctx *ctx);
 /* Error 1690. kind: "BIGINT", "BIGINT UNSIGNED", "DECIMAL", "DOUBLE". */
 db_err func__out_of_range(struct eval_ctx *ctx, const struct func_call *call, const char *kind);
 /* Warning 1411: the argument, as the statement has it, is no value of `what`. NULL is the result.

@@ -41,7 +41,12 @@ db_err xml_extract(EVAL_ARGS)
         TRY(xpath_parse(ctx->arena, vec_str(args[1], row), ctx->diag, &query));
         TRY(parse_row(ctx, vec_str(args[0], row), out, row, &doc, &good));
         if (good) {
-            TRY(xpath_text(ctx->arena, query, &doc, collation_by_id(call->collation), &text));
+            bool is_null;
+            TRY(xpath_text(ctx, query, &doc, collation_by_id(call->collation), &is_null, &text));
+            if (is_null) {
+                vec_set_null(out, row);
+                continue;
+            }
             TRY(vec_set_str(out, row, text));
         }
     }
@@ -92,7 +97,7 @@ db_err xml_update(EVAL_ARGS)
         if (!good) {
             continue;
         }
-        TRY(xpath_nodes(ctx->arena, query, &doc, collation_by_id(call->collation), &marks));
+        TRY(xpath_nodes(ctx, query, &doc, collation_by_id(call->collation), &marks));
         if (marks == NULL) {
             vec_set_null(out, row);
             continue;

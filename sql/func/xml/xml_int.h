@@ -8,6 +8,7 @@
 #include "base/diag.h"
 #include "base/slice.h"
 #include "sql/charset/charset.h"
+#include "sql/func/func_int.h"
 
 enum xml_kind { XML_ROOT, XML_TAG, XML_ATTRIBUTE, XML_TEXT };
 
@@ -35,13 +36,14 @@ struct xpath_expr;
 MUST_USE db_err xpath_parse(struct arena *arena, struct slice query, struct diag *diag,
                             struct xpath_expr **ret);
 
-/* Texts are compared by the collation. The value as text: of nodes, the texts right below them,
- * parted by blanks. */
-MUST_USE db_err xpath_text(struct arena *arena, const struct xpath_expr *e,
+/* Texts are compared by the collation. The value as text, in ctx->arena: of nodes, the texts right
+ * below them, parted by blanks. *ret_null: it is NULL. Warnings are told; ERR_SQL where they are
+ * errors. */
+MUST_USE db_err xpath_text(struct eval_ctx *ctx, const struct xpath_expr *e,
                            const struct xml_doc *doc, const struct collation *collation,
-                           struct slice *ret);
-/* The nodes, marked by index; false when the query does not give nodes. */
-MUST_USE db_err xpath_nodes(struct arena *arena, const struct xpath_expr *e,
+                           bool *ret_null, struct slice *ret);
+/* The nodes, marked by index; NULL when the query does not give nodes. */
+MUST_USE db_err xpath_nodes(struct eval_ctx *ctx, const struct xpath_expr *e,
                             const struct xml_doc *doc, const struct collation *collation,
                             bool **ret_marks);
 

@@ -9,13 +9,16 @@ enum xv_kind { XV_NUMBER, XV_TEXT, XV_TRUTH, XV_NODES };
 
 struct xv {
     enum xv_kind kind;
-    double number; /* also XV_TRUTH: 0 or 1 */
+    bool is_null;     /* of a division by zero, and what is computed with it */
+    double number;    /* also XV_TRUTH: 0 or 1 */
+    uint8_t decimals; /* XV_NUMBER: as many are shown; 0 and DECIMALS_NOT_FIXED: those there are */
     struct slice text;
     bool *marks;
 };
 
 struct xcontext {
     struct arena *arena;
+    struct eval_ctx *eval;
     const struct collation *collation; /* texts are compared by it */
     const struct xml_doc *doc;
     uint32_t node, position, size;
@@ -75,8 +78,19 @@ static db_err to_text(const struct xcontext *c, const struct xv *v, struct slice
     if (text == NULL) {
         return ERR_LIMIT;
     }
-    *ret = slice_of(text, double_to_text(v->number, DECIMALS_NOT_FIXED, text));
+    int decimals = v->decimals == 0 ? DECIMALS_NOT_FIXED : v->decimals;
+    *ret = slice_of(text, double_to_text(v->number, decimals, text));
     return ERR_OK;
+}
+
+/* Its length without the blanks behind it. */
+static size_t trimmed(struct slice text)
+{
+    size_t len = text.len;
+    while (len != 0 && text.ptr[len - 1] == ' ') {
+        len--;
+    }
+    return len;
 }
 
 static db_err to_number(const struct xcontext *c, const struct xv *v, double *ret)
@@ -90,28 +104,49 @@ static db_err to_number(const struct xcontext *c, const struct xv *v, double *re
     }
     TRY(to_text(c, v, &text));
     *ret = text_to_double(text, &used, &overflow);
+    if (used < trimmed(text)) {
+        func__warn(c->eval, ER_TRUNCATED_WRONG_VALUE, "DOUBLE", arena_strdup(c->arena, text));
+    }
     return ERR_OK;
 }
 
-static bool truth(const struct xcontext *c, const struct xv *v)
+/* Of nodes whether there are any, of a text whether it is a number other than 0. NULL is not. */
+static db_err truth(const struct xcontext *c, const struct xv *v, bool *ret)
 {
-    if (v->kind == XV_TEXT) {
-        return v->text.len != 0;
+    double d = 0;
+    *ret = false;
+    if (v->is_null) {
+        return ERR_OK;
     }
     if (v->kind != XV_NODES) {
-        return v->number != 0;
+        TRY(to_number(c, v, &d));
+        *ret = d != 0;
+        return ERR_OK;
     }
-    for (uint32_t i = 0; i < c->doc->count; i++) {
-        if (v->marks[i]) {
-            return true;
-        }
+    for (uint32_t i = 0; i < c->doc->count && !*ret; i++) {
+        *ret = v->marks[i];
     }
-    return false;
+    return ERR_OK;
 }
 
 static struct xv number(double d)
 {
     return (struct xv){.kind = XV_NUMBER, .number = d};
+}
+
+static struct xv fraction(double d, uint8_t decimals)
+{
+    return (struct xv){.kind = XV_NUMBER, .number = d, .decimals = decimals};
+}
+
+static struct xv null_value(void)
+{
+    return (struct xv){.kind = XV_NUMBER, .is_null = true};
+}
+
+static uint8_t decimals_of(const struct xv *v)
+{
+    return v->kind == XV_NUMBER ? v->decimals : v->kind == XV_TRUTH ? 0 : DECIMALS_NOT_FIXED;
 }
 
 static struct xv yes(bool b)
@@ -182,6 +217,26 @@ static uint32_t on_axis(const struct xml_doc *d, const struct xpath_expr *e, uin
     return up ? upwards(d, e, from, found) : downwards(d, e, from, found);
 }
 
+/* MYSQL: a number or text, rounded, is a position. */
+static db_err fulfilled(const struct xcontext *c, const struct xv *v, bool *ret)
+{
+    double d = v->number;
+    size_t used = 0;
+    bool overflow;
+    if (v->is_null || (v->kind != XV_NUMBER && v->kind != XV_TEXT)) {
+        return truth(c, v, ret);
+    }
+    if (v->kind == XV_TEXT) {
+        d = trunc(text_to_double(v->text, &used, &overflow));
+        if (used < trimmed(v->text) || used == 0 || memchr(v->text.ptr, '.', used) != NULL) {
+            func__warn(c->eval, ER_TRUNCATED_WRONG_VALUE, "INTEGER",
+                       arena_strdup(c->arena, v->text));
+        }
+    }
+    *ret = rint(d) == c->position;
+    return ERR_OK;
+}
+
 /* Keeps of the `count` nodes those that the predicate is true of. */
 static db_err filter(const struct xcontext *c, const struct xpath_expr *predicate, bool reverse,
                      uint32_t *nodes, uint32_t *io_count)
@@ -195,7 +250,8 @@ static db_err filter(const struct xcontext *c, const struct xpath_expr *predicat
         inner.position = reverse ? count - i : i + 1;
         inner.size = count;
         TRY(eval(&inner, predicate, &v));
-        bool keep = v.kind == XV_NUMBER ? v.number == inner.position : truth(c, &v);
+        bool keep;
+        TRY(fulfilled(&inner, &v, &keep));
         if (keep) {
             nodes[kept++] = nodes[i];
         }
@@ -285,6 +341,25 @@ static db_err compare(const struct xcontext *c, enum xpath_op op, const struct x
     return ERR_OK;
 }
 
+static db_err eval_logic(const struct xcontext *c, const struct xpath_expr *e, struct xv *ret)
+{
+    struct xv v;
+    bool is;
+    bool unknown = false;
+    bool decides = e->op == XP_OR;
+    for (int i = 0; i < 2; i++) {
+        TRY(eval(c, e->args[i], &v));
+        TRY(truth(c, &v, &is));
+        if (!v.is_null && is == decides) {
+            *ret = yes(decides);
+            return ERR_OK;
+        }
+        unknown = unknown || v.is_null;
+    }
+    *ret = unknown ? null_value() : yes(!decides);
+    return ERR_OK;
+}
+
 static db_err eval_binary(const struct xcontext *c, const struct xpath_expr *e, struct xv *ret)
 {
     struct xv a;
@@ -292,8 +367,17 @@ static db_err eval_binary(const struct xcontext *c, const struct xpath_expr *e, 
     double x = 0;
     double y = 0;
     bool same = false;
+    if (e->op == XP_OR || e->op == XP_AND) {
+        return eval_logic(c, e, ret);
+    }
     TRY(eval(c, e->args[0], &a));
     TRY(eval(c, e->args[1], &b));
+    if (a.is_null || b.is_null) {
+        *ret = null_value();
+        return ERR_OK;
+    }
+    uint8_t decimals = decimals_of(&a);
+    decimals = decimals_of(&b) > decimals ? decimals_of(&b) : decimals;
     if (e->op >= XP_EQ && e->op <= XP_GE) {
         TRY(compare(c, (enum xpath_op)e->op, &a, &b, &same));
         *ret = yes(same);
@@ -304,13 +388,18 @@ static db_err eval_binary(const struct xcontext *c, const struct xpath_expr *e, 
         TRY(to_number(c, &b, &y));
     }
     switch (e->op) {
-    case XP_OR: *ret = yes(truth(c, &a) || truth(c, &b)); return ERR_OK;
-    case XP_AND: *ret = yes(truth(c, &a) && truth(c, &b)); return ERR_OK;
-    case XP_ADD: *ret = number(x + y); return ERR_OK;
-    case XP_SUB: *ret = number(x - y); return ERR_OK;
-    case XP_MUL: *ret = number(x * y); return ERR_OK;
-    case XP_DIV: *ret = number(y == 0 ? 0 : trunc(x / y)); return ERR_OK; /* MYSQL: whole */
-    case XP_MOD: *ret = number(y == 0 ? 0 : fmod(x, y)); return ERR_OK;
+    case XP_ADD: *ret = fraction(x + y, decimals); return ERR_OK;
+    case XP_SUB: *ret = fraction(x - y, decimals); return ERR_OK;
+    case XP_MUL: *ret = fraction(x * y, decimals); return ERR_OK;
+    case XP_DIV:
+    case XP_MOD:
+        if (y == 0) {
+            *ret = null_value();
+            return func__division_by_zero(c->eval);
+        }
+        *ret = e->op == XP_DIV ? number(trunc(x / y)) /* MYSQL: whole */
+                               : fraction(fmod(x, y), decimals);
+        return ERR_OK;
     default: break;
     }
     *ret = a;
@@ -432,8 +521,13 @@ static db_err eval_call(const struct xcontext *c, const struct xpath_expr *e, st
 {
     struct xv args[XPATH_ARGS_MAX];
     double d = 0;
+    bool is;
     for (uint32_t i = 0; i < e->arg_count; i++) {
         TRY(eval(c, e->args[i], &args[i]));
+        if (args[i].is_null) {
+            *ret = null_value();
+            return ERR_OK;
+        }
     }
     if (e->arg_count == 0) { /* what may have no argument takes the context node */
         TRY(one_node(c, c->node, &args[0]));
@@ -453,10 +547,13 @@ static db_err eval_call(const struct xcontext *c, const struct xpath_expr *e, st
     case XP_POSITION: *ret = number(c->position); return ERR_OK;
     case XP_TRUE: *ret = yes(true); return ERR_OK;
     case XP_FALSE: *ret = yes(false); return ERR_OK;
-    case XP_NOT: *ret = yes(!truth(c, &args[0])); return ERR_OK;
-    case XP_BOOLEAN: *ret = yes(truth(c, &args[0])); return ERR_OK;
+    case XP_NOT:
+    case XP_BOOLEAN:
+        TRY(truth(c, &args[0], &is));
+        *ret = yes(is == (e->op == XP_BOOLEAN));
+        return ERR_OK;
     case XP_TO_NUMBER: *ret = number(d); return ERR_OK;
-    case XP_ROUND: *ret = number(round(d)); return ERR_OK;
+    case XP_ROUND: *ret = number(rint(d)); return ERR_OK;
     case XP_FLOOR: *ret = number(floor(d)); return ERR_OK;
     case XP_CEILING: *ret = number(ceil(d)); return ERR_OK;
     default: return call_text(c, e, args, ret);
@@ -466,15 +563,15 @@ static db_err eval_call(const struct xcontext *c, const struct xpath_expr *e, st
 static db_err eval(const struct xcontext *c, const struct xpath_expr *e, struct xv *ret)
 {
     switch (e->kind) {
-    case XP_NUMBER: *ret = number(e->number); return ERR_OK;
+    case XP_NUMBER: *ret = fraction(e->number, e->decimals); return ERR_OK;
     case XP_STRING: *ret = (struct xv){.kind = XV_TEXT, .text = e->text}; return ERR_OK;
     case XP_BINARY: return eval_binary(c, e, ret);
     case XP_NEGATE: {
         struct xv v;
-        double d;
+        double d = 0;
         TRY(eval(c, e->args[0], &v));
-        TRY(to_number(c, &v, &d));
-        *ret = number(-d);
+        TRY(v.is_null ? ERR_OK : to_number(c, &v, &d));
+        *ret = v.is_null ? v : fraction(-d, decimals_of(&v));
         return ERR_OK;
     }
     case XP_CALL: return eval_call(c, e, ret);
@@ -485,21 +582,30 @@ static db_err eval(const struct xcontext *c, const struct xpath_expr *e, struct 
     return ERR_INVALID;
 }
 
-db_err xpath_text(struct arena *arena, const struct xpath_expr *e, const struct xml_doc *doc,
-                  const struct collation *collation, struct slice *ret)
+db_err xpath_text(struct eval_ctx *ctx, const struct xpath_expr *e, const struct xml_doc *doc,
+                  const struct collation *collation, bool *ret_null, struct slice *ret)
 {
-    struct xcontext c = {
-        .arena = arena, .doc = doc, .collation = collation, .position = 1, .size = 1};
+    struct xcontext c = {.arena = ctx->arena,
+                         .eval = ctx,
+                         .doc = doc,
+                         .collation = collation,
+                         .position = 1,
+                         .size = 1};
     struct xv v;
     TRY(eval(&c, e, &v));
-    return to_text(&c, &v, ret);
+    *ret_null = v.is_null;
+    return v.is_null ? ERR_OK : to_text(&c, &v, ret);
 }
 
-db_err xpath_nodes(struct arena *arena, const struct xpath_expr *e, const struct xml_doc *doc,
+db_err xpath_nodes(struct eval_ctx *ctx, const struct xpath_expr *e, const struct xml_doc *doc,
                    const struct collation *collation, bool **ret_marks)
 {
-    struct xcontext c = {
-        .arena = arena, .doc = doc, .collation = collation, .position = 1, .size = 1};
+    struct xcontext c = {.arena = ctx->arena,
+                         .eval = ctx,
+                         .doc = doc,
+                         .collation = collation,
+                         .position = 1,
+                         .size = 1};
     struct xv v;
     TRY(eval(&c, e, &v));
     *ret_marks = v.kind == XV_NODES ? v.marks : NULL;

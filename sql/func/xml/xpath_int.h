@@ -68,6 +68,7 @@ struct xpath_expr {
     enum xpath_kind kind;
     int op; /* enum xpath_op, xpath_axis or xpath_function, by kind */
     double number;
+    uint8_t decimals;  /* of the number */
     struct slice text; /* of a literal; the name that a step asks for */
     bool any_name;     /* `*` */
     bool any_node;     /* `.`, node(), text(): the step's input itself, as MySQL has it */

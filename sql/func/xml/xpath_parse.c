@@ -34,15 +34,18 @@ static bool in_word(char c)
            c == '-' || c == '.' || (unsigned char)c >= 0x80;
 }
 
-static bool accept(struct xparser *p, const char *mark)
+static bool at_token(struct xparser *p, const char *mark)
 {
     size_t len = strlen(mark);
     skip_blanks(p);
-    if ((size_t)(p->end - p->at) < len || memcmp(p->at, mark, len) != 0) {
-        return false;
-    }
-    p->at += len;
-    return true;
+    return (size_t)(p->end - p->at) >= len && memcmp(p->at, mark, len) == 0;
+}
+
+static bool accept(struct xparser *p, const char *mark)
+{
+    bool there = at_token(p, mark);
+    p->at += there ? strlen(mark) : 0;
+    return there;
 }
 
 /* A word that is an operator: not the beginning of a longer name. */
@@ -230,7 +233,7 @@ static const struct {
     {"count", XP_COUNT, 1, 1},         {"last", XP_LAST, 0, 0},
     {"position", XP_POSITION, 0, 0},   {"true", XP_TRUE, 0, 0},
     {"false", XP_FALSE, 0, 0},         {"not", XP_NOT, 1, 1},
-    {"boolean", XP_BOOLEAN, 1, 1},     {"concat", XP_CONCAT, 1, XPATH_ARGS_MAX},
+    {"boolean", XP_BOOLEAN, 1, 1},     {"concat", XP_CONCAT, 2, XPATH_ARGS_MAX},
     {"contains", XP_CONTAINS, 2, 2},   {"string-length", XP_STRING_LENGTH, 0, 1},
     {"substring", XP_SUBSTRING, 2, 3}, {"sum", XP_SUM, 1, 1},
     {"round", XP_ROUND, 1, 1},         {"floor", XP_FLOOR, 1, 1},
@@ -243,19 +246,16 @@ static db_err parse_call(struct xparser *p, size_t which, struct xpath_expr **re
     if (e == NULL) {
         return ERR_LIMIT;
     }
-    if (!accept(p, ")")) {
-        do {
-            if (e->arg_count == XPATH_ARGS_MAX) {
-                return syntax(p);
-            }
-            TRY(parse_level(p, 0, &e->args[e->arg_count]));
-            e->arg_count++;
-        } while (accept(p, ","));
-        if (!accept(p, ")")) {
+    bool more = g_functions[which].min != 0 || !at_token(p, ")");
+    while (more) {
+        if (e->arg_count == g_functions[which].max || at_token(p, ")")) {
             return syntax(p);
         }
+        TRY(parse_level(p, 0, &e->args[e->arg_count]));
+        e->arg_count++;
+        more = accept(p, ",");
     }
-    if (e->arg_count < g_functions[which].min || e->arg_count > g_functions[which].max) {
+    if (e->arg_count < g_functions[which].min || !accept(p, ")")) {
         return syntax(p);
     }
     bool placed = e->op == XP_LAST || e->op == XP_POSITION || e->op == XP_STRING_LENGTH;
@@ -287,6 +287,17 @@ static db_err parse_literal(struct xparser *p, struct xpath_expr **ret)
     return ERR_OK;
 }
 
+/* How many there are from there on. */
+static size_t digits_at(const struct xparser *p, size_t from)
+{
+    size_t n = 0;
+    while (from + n < (size_t)(p->end - p->at) && p->at[from + n] >= '0' &&
+           p->at[from + n] <= '9') {
+        n++;
+    }
+    return n;
+}
+
 static db_err parse_number(struct xparser *p, struct xpath_expr **ret)
 {
     struct xpath_expr *e = new_expr(p, XP_NUMBER, 0);
@@ -295,8 +306,14 @@ static db_err parse_number(struct xparser *p, struct xpath_expr **ret)
     if (e == NULL) {
         return ERR_LIMIT;
     }
-    e->number = text_to_double(slice_of(p->at, (size_t)(p->end - p->at)), &used, &overflow);
-    p->at += used;
+    size_t len = digits_at(p, 0);
+    if (len < (size_t)(p->end - p->at) && p->at[len] == '.') { /* MYSQL: there are no exponents */
+        size_t fraction = digits_at(p, len + 1);
+        e->decimals = fraction < DECIMALS_NOT_FIXED ? (uint8_t)fraction : DECIMALS_NOT_FIXED;
+        len += 1 + fraction;
+    }
+    e->number = text_to_double(slice_of(p->at, len), &used, &overflow);
+    p->at += len;
     *ret = e;
     return ERR_OK;
 }
