@@ -161,9 +161,11 @@ know).
   nobody else has the table (1845).
 - Of a strict change that is refused SHOW WARNINGS lists the errors of all arguments that are still computed behind one that has failed, as in MySQL.
   MySQL stops earlier, or reads an argument twice, in a few places: `INTERVAL` of integers, times of numbers in `TIMEDIFF`, `ADDTIME`, `TIME_FORMAT` and `EXTRACT`, comparisons of
-  rows, `IN (SELECT ...)`, the value of CASE, `LOG`, `UUID_TO_BIN` and `AES_ENCRYPT` of an argument that is not read after all. Of what holds a subquery or is
+  rows, `IN (SELECT ...)`, the value of CASE, `LOG` and `AES_ENCRYPT` of an argument that is not read after all. Of what holds a subquery or is
   volatile (`RAND()`), computed for several rows, the first error is listed. JSON functions compute their arguments before they refuse one that is no document
-  (3146). `DATE_ADD` of text tells of the number of days before the date.
+  (3146). `DATE_ADD` of NULL days tells nothing of the date. `FORMAT` tells of its locale
+  last, `REGEXP_INSTR` reads its fifth argument in its turn (MySQL: first, and again). Text that `IN` and BETWEEN look for as a date names no column.
+  That JSON is a condition (3986) is told of when a row is read, and once (MySQL: of each such condition, when the statement is looked at).
 - MySQL sees in more forms that a condition is never true (`a < a`), and then reads no row, of which a functional key part might be refused;
   in a change of a join it reads rows of one table, and refuses one of them, before it finds that the other has none.
 - `d IS NULL` is true of the zero date of a DATE or DATETIME column that may not be NULL when the column is a table's, in MySQL also when it is

@@ -59,6 +59,8 @@ db_err expr_prepare(struct exec_ctx *ctx, const struct bexpr *e, struct expr_sta
     s->assigns = s->assigns || e->kind == BEXPR_USER_VAR_SET;
     s->fixed = is_fixed(s);
     exec__mark_compared(s);
+    exec__mark_silent(s, true);
+    exec__mark_again(s);
     *ret_state = s;
     return ERR_OK;
 }
@@ -208,10 +210,10 @@ static db_err eval_needed(struct exec_ctx *ctx, struct expr_state *s, const stru
     for (uint32_t k = 0; k < rows->n; k++) {
         uint32_t row = eval_row(rows, k);
         sel[n] = (uint16_t)row;
-        n += call->needs(call, s->many, i, row);
+        n += call->needs(&ctx->eval, call, s->many, i, row);
     }
     if (n == 0) {
-        s->many[i] = s->many[0]; /* nobody looks at it */
+        s->many[i] = s->many[arg_at(s, 0)]; /* nobody looks at it */
         return ERR_OK;
     }
     struct eval_rows some = {.in = rows->in, .sel = sel, .n = n};
@@ -243,7 +245,7 @@ static db_err eval_plain_args(struct exec_ctx *ctx, struct expr_state *s,
         }
         if (left.n == 0 && null != NULL) {
             s->many[i] = null; /* some argument is NULL in each row */
-        } else if (i != 0 && s->e->u.func->needs != NULL && exec__is_computed(s->args[i]->e)) {
+        } else if (k != 0 && s->e->u.func->needs != NULL && exec__is_computed(s->args[i]->e)) {
             TRY(eval_needed(ctx, s, &left, i));
         } else {
             TRY(exec__eval(ctx, s->args[i], &left, &s->many[i]));
@@ -488,7 +490,7 @@ static db_err eval_cast(struct exec_ctx *ctx, struct expr_state *s, const struct
     struct piece piece = {.ctx = ctx, .s = s, .from = from, .out = out};
     void (*warn)(void *, enum cast_level, uint16_t, const char *) = cast->warn;
     bool strict = cast->strict;
-    if (UNLIKELY(s->e->u.cast.silent)) {
+    if (UNLIKELY(s->e->u.cast.silent || s->silent)) {
         cast->warn = exec__hush;
         cast->strict = false;
     }

@@ -26,6 +26,66 @@ void exec__mark_compared(struct expr_state *s)
     }
 }
 
+/* The value that IN, BETWEEN or CASE looks for, as one of their comparisons makes it of text; or
+ * NULL. */
+static struct expr_state *looked_for(const struct expr_state *s)
+{
+    const struct bexpr *e = s->e;
+    if (e->kind != BEXPR_FUNC || !e->u.func->among || s->arg_count != 2) {
+        return NULL;
+    }
+    const struct bexpr *x = s->args[0]->e;
+    bool made = x->kind == BEXPR_CAST && !x->u.cast.explicit_cast && x->u.cast.early == NULL &&
+                type_is_string(&x->args[0]->type);
+    return made ? s->args[0] : NULL;
+}
+
+static void mark_again(struct expr_state **list, uint32_t count, uint32_t step)
+{
+    for (uint32_t i = step; i < count; i += step) {
+        struct expr_state *again = looked_for(list[i]);
+        for (uint32_t k = 0; k < i && again != NULL && !again->silent; k += step) {
+            const struct expr_state *x = looked_for(list[k]);
+            again->silent = x != NULL && x->e->type.id == again->e->type.id &&
+                            bexpr_equal(x->e->args[0], again->e->args[0]);
+        }
+    }
+}
+
+void exec__mark_again(struct expr_state *s)
+{
+    const struct bexpr *e = s->e;
+    bool both = e->kind == BEXPR_FUNC && s->arg_count == 2 && looked_for(s->args[0]) != NULL;
+    if (e->kind == BEXPR_OR || e->kind == BEXPR_AND || e->kind == BEXPR_CASE || both) {
+        mark_again(s->args, s->arg_count, e->kind == BEXPR_CASE ? 2 : 1);
+    }
+}
+
+/* MYSQL: x IN (SELECT 5) is x = 5. */
+static bool is_equality(const struct bexpr *e)
+{
+    const struct plan *plan = e->u.subquery.sub->plan;
+    const struct plan_node *n = plan == NULL ? NULL : plan->root;
+    while (n != NULL && n->kind == PLAN_PROJECT) {
+        n = n->children[0];
+    }
+    return e->kind == BEXPR_SUBQUERY_IN && n != NULL && n->kind == PLAN_DUAL;
+}
+
+void exec__mark_silent(struct expr_state *s, bool silent)
+{
+    enum bexpr_kind kind = s->e->kind;
+    if (kind != BEXPR_SUBQUERY_IN && kind != BEXPR_SUBQUERY_QUANTIFIED) {
+        return;
+    }
+    silent = silent && !is_equality(s->e);
+    for (uint32_t i = 0; i < s->arg_count; i++) {
+        const struct bexpr *a = s->args[i]->e;
+        s->args[i]->silent = silent && a->kind == BEXPR_CAST && !a->u.cast.explicit_cast &&
+                             type_is_numeric(&a->type) && type_is_string(&a->args[0]->type);
+    }
+}
+
 static void mark_functions(struct expr_state *s)
 {
     const struct bexpr *e = s->e;
@@ -46,8 +106,13 @@ db_err exec__prepare_conditions(struct exec_ctx *ctx, struct bexpr *const *list,
                                 struct expr_state ***ret)
 {
     TRY(exec__prepare_list(ctx, list, count, ret));
+    mark_again(*ret, count, 1);
     for (uint32_t i = 0; i < count; i++) {
         mark_functions((*ret)[i]);
+        if (list[i]->kind == BEXPR_SUBQUERY_QUANTIFIED ||
+            (list[i]->kind == BEXPR_SUBQUERY_IN && !list[i]->u.subquery.negated)) {
+            exec__mark_silent((*ret)[i], false);
+        }
     }
     return ERR_OK;
 }

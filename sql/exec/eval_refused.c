@@ -16,6 +16,9 @@ uint32_t exec__arg_in_order(unsigned orders, uint32_t count, uint32_t k)
     case FUNC_FIRST_LAST: return k + 1 == count ? 0 : k + 1;
     case FUNC_LAST_SECOND: return count < 3 || k == 0 ? k : k == 1 ? count - 1 : k - 1;
     case FUNC_SECOND_FIRST: return k < 2 && count > 1 ? 1 - k : k;
+    case FUNC_THIRD_FIRST: return k + 2 < count ? k + 2 : count - 1 - k;
+    case FUNC_FOURTH_FIRST:
+        return k + 3 < count ? k + 3 : k + 3 == count ? 1 : k + 2 == count ? 2 : 0;
     default: return k;
     }
 }

@@ -42,6 +42,7 @@ struct expr_state {
     uint32_t known_round; /* since when (exec_ctx.once_round) */
     bool once;            /* computed once in a statement (eval_once.c): by exec__eval_once */
     struct once_value *once_value;
+    bool silent; /* a cast: nothing is told of what does not fit */
     struct in_list *in_list;
     void *subquery;
 };
@@ -145,6 +146,13 @@ db_err exec__prepare_list(struct exec_ctx *ctx, struct bexpr *const *list, uint3
                           struct expr_state ***ret);
 /* eval_once.c. The arguments of a comparison that MySQL computes once are marked. */
 void exec__mark_compared(struct expr_state *s);
+/* MYSQL: IN, BETWEEN and CASE make a number or a time of the text that they look for once, and
+ * tell of it once, however many values they compare it with as such. */
+void exec__mark_again(struct expr_state *s);
+/* MYSQL: text beside a subquery of numbers (IN, ANY, ALL) is kept as text, and read as a number
+ * without a word; but not where that is a whole condition, other than NOT
+ * IN. */
+void exec__mark_silent(struct expr_state *s, bool silent);
 /* As exec__prepare_list, of conditions: what in them MySQL computes once is. */
 db_err exec__prepare_conditions(struct exec_ctx *ctx, struct bexpr *const *list, uint32_t count,
                                 struct expr_state ***ret);

@@ -133,7 +133,12 @@ enum func_flags {
      * for NULL; other functions do not convert text for one that is NULL. */
     FUNC_CONVERTS_FIRST = 1 << 27,
     FUNC_TRUTHS = 1 << 28, /* the arguments are truth values. MYSQL: they are compared with 0 */
-    FUNC_ORDERS = FUNC_FROM_LAST | FUNC_FIRST_LAST | FUNC_LAST_SECOND | FUNC_SECOND_FIRST,
+    /* The third and those behind it, then the second, then the first; the fourth and those behind
+     * it, then the second, the third, the first. */
+    FUNC_THIRD_FIRST = 1 << 29,
+    FUNC_FOURTH_FIRST = 1 << 30,
+    FUNC_ORDERS = FUNC_FROM_LAST | FUNC_FIRST_LAST | FUNC_LAST_SECOND | FUNC_SECOND_FIRST |
+                  FUNC_THIRD_FIRST | FUNC_FOURTH_FIRST,
 };
 
 enum { FUNC_ARGS_MAX = 255 };
@@ -155,10 +160,11 @@ struct func_call {
     const void *data; /* of bind: compiled regex, parsed format, ...; in the plan's arena */
     int variant;      /* of bind: lets one implementation serve several rows */
     bool steady; /* of bind: FUNC_VOLATILE, but as it is called here constant during a statement */
-    /* Of bind: does the row need argument k (not 0)? Those before it are there, where they were
-     * needed. MYSQL: what is not needed is not evaluated. NULL: all are needed in all rows. */
-    bool (*needs)(const struct func_call *call, struct vector *const *args, uint32_t k,
-                  uint32_t row);
+    /* Of bind: does the row need argument k (not the one that is evaluated first)? Those evaluated
+     * before it are there, where they were needed. Tells of nothing. MYSQL: what is not needed is
+     * not evaluated. NULL: all are needed in all rows. */
+    bool (*needs)(struct eval_ctx *ctx, const struct func_call *call, struct vector *const *args,
+                  uint32_t k, uint32_t row);
     bool among;   /* of bind: a comparison that IN, BETWEEN or CASE is made of */
     bool goes_on; /* of bind: FUNC_STOPS does not hold, as it is called here */
     /* The call as messages show it (1690): the binder's expression and how it prints. NULL in tests

@@ -68,6 +68,8 @@ MUST_USE db_err func__subject_text(struct func_bind_ctx *ctx, struct func_call *
 void func__want(struct func_arg *arg, struct sql_type type);
 void func__want_int(struct func_arg *arg);
 void func__want_double(struct func_arg *arg);
+/* As what is told true from false is read: text as a DOUBLE, a time as a DECIMAL; JSON as it is. */
+void func__want_truth(struct func_arg *arg);
 /* DECIMAL that holds any value of the argument's type. */
 void func__want_decimal(struct func_arg *arg);
 /* Text. What is not text becomes text in the connection's collation. */

@@ -376,7 +376,7 @@ db_err compare_bind_is_null(BIND_ARGS)
     return ERR_OK;
 }
 
-static void want_truth(struct func_arg *arg)
+void func__want_truth(struct func_arg *arg)
 {
     if (arg->type.id == TYPE_JSON) {
         return; /* compares with JSON's 0 */
@@ -391,7 +391,7 @@ static void want_truth(struct func_arg *arg)
 db_err compare_bind_truth(BIND_ARGS)
 {
     (void)ctx;
-    want_truth(&args[0]);
+    func__want_truth(&args[0]);
     func__result_not_null(call, func__bool());
     return ERR_OK;
 }
@@ -400,7 +400,7 @@ db_err compare_bind_logic(BIND_ARGS)
 {
     (void)ctx;
     for (uint32_t i = 0; i < call->arg_count; i++) {
-        want_truth(&args[i]);
+        func__want_truth(&args[i]);
     }
     func__result(call, args, func__bool());
     return ERR_OK;

@@ -479,9 +479,10 @@ static uint32_t not_above(const struct func_call *call, struct vector *const *ar
     return i - 1;
 }
 
-bool compare_interval_needs(const struct func_call *call, struct vector *const *args, uint32_t k,
-                            uint32_t row)
+bool compare_interval_needs(struct eval_ctx *ctx, const struct func_call *call,
+                            struct vector *const *args, uint32_t k, uint32_t row)
 {
+    (void)ctx;
     return !vec_is_null(args[0], row) && not_above(call, args, k, row) == k - 1;
 }
 

@@ -53,7 +53,7 @@ void compare__refuse_later(const struct func_arg *date, struct func_arg *text);
 void compare__lowest_if_none(const struct func_arg *date, struct func_arg *other, bool lowest);
 
 /* func_call.needs of INTERVAL. */
-bool compare_interval_needs(const struct func_call *call, struct vector *const *args, uint32_t k,
-                            uint32_t row);
+bool compare_interval_needs(struct eval_ctx *ctx, const struct func_call *call,
+                            struct vector *const *args, uint32_t k, uint32_t row);
 
 #endif

@@ -173,21 +173,6 @@ db_err crypto_is_uuid(EVAL_ARGS)
     return ERR_OK;
 }
 
-db_err crypto_bind_uuid_bin(BIND_ARGS)
-{
-    func__want_text(ctx, &args[0]);
-    if (call->arg_count == 2) {
-        func__want_int(&args[1]);
-    }
-    if (call->variant == 1) {
-        func__result_ascii(ctx, call, UUID_CHARS);
-    } else {
-        func__result_null(call, func__text(UUID_BYTES, COLL_BINARY));
-        call->coercibility = 4;
-    }
-    return ERR_OK;
-}
-
 static db_err wrong(struct eval_ctx *ctx, const struct func_call *call, struct slice s)
 {
     char bytes[CAST_BYTES_TEXT_MAX];
@@ -216,6 +201,53 @@ static void swap_out(const uint8_t b[UUID_BYTES], uint8_t ret[UUID_BYTES])
     memcpy(ret + 8, b + 8, 8);
 }
 
+/* func_call.needs. MYSQL: whether parts are to be swapped is asked when there are any. */
+static bool is_converted(struct eval_ctx *ctx, const struct func_call *call,
+                         struct vector *const *args, uint32_t k, uint32_t row)
+{
+    uint8_t b[UUID_BYTES];
+    (void)ctx;
+    (void)k;
+    if (vec_is_null(args[0], row)) {
+        return false;
+    }
+    struct slice s = vec_str(args[0], row);
+    return call->variant == 1 ? s.len == UUID_BYTES : parse(s, b);
+}
+
+/* Are the parts to be swapped? */
+static db_err swaps(struct eval_ctx *ctx, const struct func_call *call, struct vector *const *args,
+                    uint32_t row, bool *ret)
+{
+    *ret = false;
+    if (call->arg_count == 1 || vec_is_null(args[1], row)) {
+        return ERR_OK;
+    }
+    struct value v;
+    vector_get(args[1], row, &v);
+    return value_is_true(ctx->cast, args[1]->type, &v, ret);
+}
+
+db_err crypto_bind_uuid_bin(BIND_ARGS)
+{
+    func__want_text(ctx, &args[0]);
+    if (call->arg_count == 2) {
+        if (args[1].type.id == TYPE_JSON) {
+            func__want_double(&args[1]);
+        } else {
+            func__want_truth(&args[1]);
+        }
+        call->needs = is_converted;
+    }
+    if (call->variant == 1) {
+        func__result_ascii(ctx, call, UUID_CHARS);
+    } else {
+        func__result_null(call, func__text(UUID_BYTES, COLL_BINARY));
+        call->coercibility = 4;
+    }
+    return ERR_OK;
+}
+
 db_err crypto_uuid_to_bin(EVAL_ARGS)
 {
     EACH_ROW(row)
@@ -230,8 +262,8 @@ db_err crypto_uuid_to_bin(EVAL_ARGS)
         if (!parse(s, b)) {
             return wrong(ctx, call, s);
         }
-        bool swap =
-            call->arg_count == 2 && !vec_is_null(args[1], row) && vec_i64(args[1], row) != 0;
+        bool swap;
+        TRY(swaps(ctx, call, args, row, &swap));
         swap_in(b, swapped);
         TRY(vec_set_str(out, row, slice_of(swap ? swapped : b, UUID_BYTES)));
     }
@@ -252,8 +284,8 @@ db_err crypto_bin_to_uuid(EVAL_ARGS)
         if (s.len != UUID_BYTES) {
             return wrong(ctx, call, s);
         }
-        bool swap =
-            call->arg_count == 2 && !vec_is_null(args[1], row) && vec_i64(args[1], row) != 0;
+        bool swap;
+        TRY(swaps(ctx, call, args, row, &swap));
         swap_out(s.ptr, plain);
         print(swap ? plain : s.ptr, text);
         TRY(func__set_ascii(ctx, out, row, slice_of(text, UUID_CHARS)));

@@ -23,9 +23,10 @@ static void set_chars(struct func_call *call, uint64_t chars)
     func__result_null(call, func__text(chars, call->collation));
 }
 
-static bool has_separator(const struct func_call *call, struct vector *const *args, uint32_t k,
-                          uint32_t row)
+static bool has_separator(struct eval_ctx *ctx, const struct func_call *call,
+                          struct vector *const *args, uint32_t k, uint32_t row)
 {
+    (void)ctx;
     (void)call;
     (void)k;
     return !vec_is_null(args[0], row);
@@ -249,9 +250,10 @@ db_err string_bind_char(BIND_ARGS)
 }
 
 /* ELT(n, s...) and MAKE_SET(bits, s...): variant 1. */
-static bool chooses(const struct func_call *call, struct vector *const *args, uint32_t k,
-                    uint32_t row)
+static bool chooses(struct eval_ctx *ctx, const struct func_call *call, struct vector *const *args,
+                    uint32_t k, uint32_t row)
 {
+    (void)ctx;
     if (vec_is_null(args[0], row)) {
         return false;
     }

@@ -75,6 +75,9 @@ static unsigned result_decimals(const struct func_arg *date, const struct func_a
     return more > d ? more : d;
 }
 
+static bool is_added(struct eval_ctx *ctx, const struct func_call *call, struct vector *const *args,
+                     uint32_t k, uint32_t row);
+
 db_err temporal_bind_add(BIND_ARGS)
 {
     struct add_plan *p = ARENA_NEW(ctx->arena, struct add_plan);
@@ -85,6 +88,7 @@ db_err temporal_bind_add(BIND_ARGS)
     struct func_arg *date = &args[p->date];
     struct func_arg *amount = &args[p->amount];
     call->data = p;
+    call->needs = is_added;
     want_amount(ctx, amount, p);
     bool year = temporal__is_year(&date->type);
     if (!type_is_temporal(&date->type)) {
@@ -187,6 +191,24 @@ static db_err moment_of(struct eval_ctx *ctx, const struct func_call *call,
     /* MYSQL: nothing is added to a month 0 */
     ret->known = call->type.id == TYPE_TIME || real_date(ret->v, &parts);
     return ERR_OK;
+}
+
+/* func_call.needs. MYSQL: what would be added to a moment that is none is not computed. */
+static bool is_added(struct eval_ctx *ctx, const struct func_call *call, struct vector *const *args,
+                     uint32_t k, uint32_t row)
+{
+    const struct add_plan *p = call->data;
+    struct cast_ctx silent = *ctx->cast;
+    struct eval_ctx quiet = *ctx;
+    struct moment m;
+    if (k != p->amount) {
+        return true;
+    }
+    silent.warn = NULL;
+    silent.strict = false;
+    quiet.cast = &silent;
+    return !vec_is_null(args[p->date], row) &&
+           (moment_of(&quiet, call, args[p->date], row, &m) != ERR_OK || m.known);
 }
 
 static db_err interval_of(struct eval_ctx *ctx, const struct func_call *call,

@@ -134,9 +134,22 @@ db_err temporal_from_unix(EVAL_ARGS)
     return ERR_OK;
 }
 
+/* func_call.needs. MYSQL: the moment is computed when both zones are known. */
+static bool zones_known(struct eval_ctx *ctx, const struct func_call *call,
+                        struct vector *const *args, uint32_t k, uint32_t row)
+{
+    const struct timezone *zone;
+    (void)ctx;
+    (void)call;
+    return k != 0 || (!vec_is_null(args[1], row) && !vec_is_null(args[2], row) &&
+                      timezone_find(vec_str(args[1], row), NULL, &zone) == ERR_OK &&
+                      timezone_find(vec_str(args[2], row), NULL, &zone) == ERR_OK);
+}
+
 db_err temporal_bind_convert_tz(BIND_ARGS)
 {
     unsigned decimals = temporal__date_decimals(&args[0]);
+    call->needs = zones_known;
     func__want_datetime(&args[0]);
     temporal__want_ascii(ctx, &args[1]);
     temporal__want_ascii(ctx, &args[2]);
@@ -152,14 +165,17 @@ db_err temporal_convert_tz(EVAL_ARGS)
     {
         const struct timezone *from;
         const struct timezone *to;
-        int64_t local = vec_i64(args[0], row);
         int64_t seconds;
         uint32_t micro;
         struct time_parts p;
-        datetime_unpack(local, &p);
         if (timezone_find(vec_str(args[1], row), NULL, &from) != ERR_OK ||
-            timezone_find(vec_str(args[2], row), NULL, &to) != ERR_OK || !date_is_real(&p) ||
-            !timezone_to_unix(from, local, &seconds, &micro, NULL)) {
+            timezone_find(vec_str(args[2], row), NULL, &to) != ERR_OK) {
+            vec_set_null(out, row);
+            continue;
+        }
+        int64_t local = vec_i64(args[0], row);
+        datetime_unpack(local, &p);
+        if (!date_is_real(&p) || !timezone_to_unix(from, local, &seconds, &micro, NULL)) {
             vec_set_null(out, row);
             continue;
         }
