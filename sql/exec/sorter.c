@@ -14,7 +14,7 @@
 enum {
     RUN_ROWS = 12,
     REFS_MIN = 128,
-    MERGE_WAYS_MIN = 4,
+    MERGE_WAYS_MIN = 16, /* small blocks; with fewer all is read and written more often */
     MERGE_WAYS_MAX = 64,
     BOUND_SLACK = 1024,
     CHECK_ROWS = 4096
