@@ -355,18 +355,20 @@ db_err bind__text_fits(struct binder *b, struct bexpr *text, unsigned collation)
     return bind__must_fit(b, text, &to);
 }
 
-/* MYSQL: a function's DOUBLE that is asked for an integer must be in the range of BIGINT, a
- * column's is told of; a literal, a variable and a branch of IF and CASE are neither. */
+/* MYSQL: a function's real that is asked for an integer must be in the range of BIGINT, a DOUBLE
+ * column's is told of; a FLOAT column, a literal, a variable and a branch of IF and CASE are
+ * neither. */
 static uint16_t check_of_wide(const struct bexpr *e, const struct sql_type *to)
 {
-    if (!type_is_integer(to) || e->type.id != TYPE_DOUBLE) {
+    bool is_double = e->type.id == TYPE_DOUBLE;
+    if (!type_is_integer(to) || (!is_double && e->type.id != TYPE_FLOAT)) {
         return 0;
     }
     const struct bexpr *made = e->kind == BEXPR_CONST && e->folded != NULL ? e->folded : e;
     bool is_column = made->kind == BEXPR_COLUMN || made->kind == BEXPR_OUTER;
     bool computed = made->kind == BEXPR_FUNC || made->kind == BEXPR_COALESCE ||
                     (made->kind == BEXPR_CAST && made->u.cast.explicit_cast);
-    return computed ? TYPE_W_REFUSE_WIDE : is_column ? TYPE_W_TELL_WIDE : 0;
+    return computed ? TYPE_W_REFUSE_WIDE : is_column && is_double ? TYPE_W_TELL_WIDE : 0;
 }
 
 db_err bind__cast_stored(struct binder *b, struct bexpr *e, const struct sql_type *to,
