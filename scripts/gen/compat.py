@@ -149,6 +149,9 @@ know).
   (MySQL: a number when a number was given before); as a branch of CASE, IF or NULLIF that is a DECIMAL by now text is a number (MySQL: shown as it is). A sum of a time with a fraction and a parameter has 30 decimals
   (MySQL: those of the time). `year = ?` is also outside of conditions true of the year that a number below 100 stands for.
   PREPARE computes no constant of a condition: EXECUTE tells of what is wrong with it.
+  Text for a parameter beside a BIT in IFNULL, COALESCE and GREATEST stays text (MySQL: a number). The text of AVG of a DOUBLE(M,D) has the decimals
+  that are shown (MySQL: in CONCAT, those it needs). ENUM is sorted by its number when ROLLUP groups by it (MySQL: by its text). A YEAR that IF, CASE, MAX or
+  MIN gives is no date for functions of dates (MySQL: the first of January).
 - Which of several errors of a query is told: the select list's before those of WHERE and ON, as in MySQL; GROUP BY, HAVING and windows are
   not in its order, nor are collations of `IN (SELECT ...)`, of which MySQL tells after those of ON, nor is text that a character set does not have (3854) when it stands as a literal in WHERE, in VALUES of a set operation or in a subquery for `IN`, ANY or ALL (MySQL leaves it where `<` asks for an extreme of no rows).
   ONLY_FULL_GROUP_BY takes an outer join whose NULLs a condition refuses for an inner one, as MySQL does; not where EXISTS is that condition. Of what IN compares x with it knows constants, not columns that
