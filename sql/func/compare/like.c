@@ -49,9 +49,10 @@ static void simplify(struct like_plan *p, struct slice pattern)
 }
 
 /* MYSQL: no pattern is looked at for a text that is NULL. */
-static bool like_needs(const struct func_call *call, struct vector *const *args, uint32_t k,
-                       uint32_t row)
+static bool like_needs(struct eval_ctx *ctx, const struct func_call *call,
+                       struct vector *const *args, uint32_t k, uint32_t row)
 {
+    (void)ctx;
     (void)call;
     return k != 1 || !vec_is_null(args[0], row);
 }
