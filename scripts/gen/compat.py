@@ -154,8 +154,8 @@ know).
   MIN gives is no date for functions of dates (MySQL: the first of January).
 - Which of several errors of a query is told: the select list's before those of WHERE and ON, as in MySQL; GROUP BY, HAVING and windows are
   not in its order, nor are collations of `IN (SELECT ...)`, of which MySQL tells after those of ON, nor is text that a character set does not have (3854) when it stands as a literal in WHERE, in VALUES of a set operation or in a subquery for `IN`, ANY or ALL (MySQL leaves it where `<` asks for an extreme of no rows).
-  ONLY_FULL_GROUP_BY takes an outer join whose NULLs a condition refuses for an inner one, as MySQL does; not where EXISTS is that condition. Of what IN compares x with it knows constants, not columns that
-  the subquery's own conditions make constants (1055 for x; MySQL knows them when it makes a join of it). Of several rows that are refused the one that the plan reads first is told of. Whether a value that is out of range (1690), or
+  ONLY_FULL_GROUP_BY takes an outer join whose NULLs a condition refuses for an inner one, as MySQL does; not where EXISTS is that condition. Of IN and EXISTS it learns what
+  MySQL learns of the join, also where the subquery has a constant HAVING (MySQL: 1055); not of a user variable there, nor below IS TRUE or two NOT (1055 here alone). Of several rows that are refused the one that the plan reads first is told of. Whether a value that is out of range (1690), or
   text that a character set does not have (3854), is met in a row that another condition drops, is the plan's, as in MySQL. A constant that
   IF or NULLIF makes of others is converted where rows are compared (MySQL: also where there are none); UPDATE of several tables
   answers 1366 for what MySQL's plan may call 3854. Bytes of which a parameter or variable is a part meet text in regular expressions (MySQL: 3995 when

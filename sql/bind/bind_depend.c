@@ -1,13 +1,14 @@
 /* Functional dependence (MYSQL: ONLY_FULL_GROUP_BY): which columns have one value per group.
  *
  * Beginning with the grouping columns, what is known spreads until nothing is new: columns that
- * WHERE or an inner join's ON equates with a constant (also by IN) or a known column; all columns
- * of a table of which a unique key without NULLs is known; generated columns of known columns, but
- * where an outer join may make up the row (none whose NULLs a condition above refuses); through an
- * outer join from the outer side to the inner one; the results of an aggregation whose groups are
- * known; expressions of known columns. Of a derived table that is kept apart, and not made part of
- * the query, nothing is learnt before one of its columns is known, and nothing where an outer join
- * may make up its rows. */
+ * WHERE or an inner join's ON equates with a constant or a known column, also by IN, whose subquery
+ * is then one of the tables that are joined, as is that of EXISTS; all columns of a table of which
+ * a unique key without NULLs is known; generated columns of known columns, but where an outer join
+ * may make up the row (none whose NULLs a condition above refuses); through an outer join from the
+ * outer side to the inner one; the results of an aggregation whose groups are known; expressions of
+ * known columns. Of a derived table that is kept apart, and not made part of the query, nothing is
+ * learnt before one of its columns is known, and nothing where an outer join may make up its rows.
+ */
 #include "sql/bind/bind_int.h"
 
 #include "sql/bind/table_rules.h"
@@ -18,8 +19,19 @@ struct depend {
     bool *known;         /* by col_id */
     const bool **reads;  /* by col_id: of a generated column, by ordinal; NULL: not looked at yet */
     struct bexpr **made; /* by col_id: what a merged derived table shows as the column, or NULL */
+    uint32_t depth;      /* subqueries around what is looked at, up to the query that asks */
     bool changed;
 };
+
+/* The conditions above a node. */
+struct above {
+    const struct above *next;
+    struct bexpr *const *conjuncts;
+    uint32_t count;
+};
+
+static db_err spread(struct depend *d, const struct lnode *n, const struct above *above,
+                     bool inner);
 
 static void learn(struct depend *d, col_id_t id)
 {
@@ -36,40 +48,92 @@ static const struct bexpr *compared(const struct bexpr *e)
     return e;
 }
 
-static bool is_fixed(const struct bexpr *e)
+/* A column of the query that asks, or of what is joined with it. */
+static bool is_column(const struct depend *d, const struct bexpr *e)
 {
-    return e->kind == BEXPR_PARAM || e->kind == BEXPR_OUTER || bind__is_known_early(e);
+    return e->kind == BEXPR_COLUMN || (e->kind == BEXPR_OUTER && e->u.column.depth <= d->depth);
 }
 
-/* The select item that column i is compared with by IN; NULL: not known, or one of groups. */
-static const struct bexpr *selected(const struct bsubquery *sub, uint32_t i)
+static bool is_fixed(const struct depend *d, const struct bexpr *e)
 {
-    const struct lnode *n = sub->compared;
-    while (n != NULL && (n->kind == LNODE_DISTINCT || n->kind == LNODE_SORT)) {
+    bool outer = e->kind == BEXPR_OUTER && !is_column(d, e);
+    return e->kind == BEXPR_PARAM || outer || bind__is_known_early(e);
+}
+
+static bool has_one_value(const struct depend *d, const struct bexpr *e)
+{
+    return is_fixed(d, e) || (is_column(d, e) && d->known[e->u.column.id]);
+}
+
+/* The select items of a subquery that is a semi-join's side; NULL: its rows are groups, or
+ * limited. */
+static const struct lnode *joined_side(const struct lnode *n, bool exists)
+{
+    while (n != NULL && (n->kind == LNODE_DISTINCT || n->kind == LNODE_SORT ||
+                         (exists && n->kind == LNODE_LIMIT && n->u.limit.offset == NULL))) {
         n = n->children[0];
     }
-    if (n == NULL || n->kind != LNODE_PROJECT || i >= n->u.project.count) {
+    if (n == NULL || n->kind != LNODE_PROJECT) {
         return NULL;
     }
     const struct lnode *from = n->children[0];
     while (from->kind == LNODE_FILTER) {
         from = from->children[0];
     }
-    bool rows = from->kind == LNODE_TABLE || from->kind == LNODE_JOIN || from->kind == LNODE_DUAL;
-    return rows ? compared(n->u.project.exprs[i].expr) : NULL;
+    bool derived = from->kind == LNODE_PROJECT && from->u.project.derived;
+    bool rows = from->kind == LNODE_TABLE || from->kind == LNODE_JOIN || from->kind == LNODE_DUAL ||
+                from->kind == LNODE_CTE_REF || derived;
+    return rows ? n : NULL;
 }
 
-/* MYSQL: column IN (SELECT constant FROM tables) becomes a join on column = constant. What is
- * BEXPR_OUTER there may be a column of ours. */
-static void of_subquery(struct depend *d, const struct bexpr *in)
+/* column IN (SELECT item ...): they are equal. */
+static void of_items(struct depend *d, const struct bexpr *in, const struct lnode *items,
+                     const struct lnode *into)
 {
-    for (uint32_t i = 0; i < in->arg_count && !in->u.subquery.negated; i++) {
+    for (uint32_t i = 0; i < in->arg_count && i < items->u.project.count; i++) {
         const struct bexpr *x = compared(in->args[i]);
-        const struct bexpr *y = selected(in->u.subquery.sub, i);
-        if (x->kind == BEXPR_COLUMN && y != NULL && y->kind != BEXPR_OUTER && is_fixed(y)) {
+        const struct bexpr *y = compared(items->u.project.exprs[i].expr);
+        bool of_x = has_one_value(d, x);
+        d->depth++;
+        bool of_y = has_one_value(d, y);
+        if (of_x && is_column(d, y)) {
+            learn(d, y->u.column.id);
+        }
+        d->depth--;
+        if (of_y && is_column(d, x) && (into == NULL || lnode_gives(into, x->u.column.id))) {
             learn(d, x->u.column.id);
         }
     }
+}
+
+/* MYSQL: IN (SELECT ...) and EXISTS become joins. */
+static db_err of_subquery(struct depend *d, const struct bexpr *e, const struct lnode *into)
+{
+    bool in = e->kind == BEXPR_SUBQUERY_IN;
+    const struct bsubquery *sub = e->u.subquery.sub;
+    const struct lnode *items = joined_side(in ? sub->compared : sub->root, !in);
+    if (e->u.subquery.negated || items == NULL) {
+        return ERR_OK;
+    }
+    d->depth++;
+    db_err err = spread(d, items->children[0], NULL, false);
+    d->depth--;
+    if (err == ERR_OK && in) {
+        of_items(d, e, items, into);
+    }
+    return err;
+}
+
+/* into: as of equalities. */
+static db_err subqueries(struct depend *d, struct bexpr *const *list, uint32_t n,
+                         const struct lnode *into)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        if (list[i]->kind == BEXPR_SUBQUERY_IN || list[i]->kind == BEXPR_SUBQUERY_EXISTS) {
+            TRY(of_subquery(d, list[i], into));
+        }
+    }
+    return ERR_OK;
 }
 
 /* column = column, column = constant, of whatever types. `into`: only columns of this side are
@@ -79,9 +143,6 @@ static void equalities(struct depend *d, struct bexpr *const *list, uint32_t n,
 {
     for (uint32_t i = 0; i < n; i++) {
         const struct bexpr *c = list[i];
-        if (c->kind == BEXPR_SUBQUERY_IN && constants && into == NULL) {
-            of_subquery(d, c);
-        }
         if (c->kind != BEXPR_FUNC || c->arg_count != 2 ||
             strcmp(c->u.func->def->name, "op_eq") != 0) {
             continue;
@@ -89,11 +150,10 @@ static void equalities(struct depend *d, struct bexpr *const *list, uint32_t n,
         for (int k = 0; k < 2; k++) {
             const struct bexpr *x = compared(c->args[k]);
             const struct bexpr *y = compared(c->args[1 - k]);
-            if (x->kind != BEXPR_COLUMN || (into != NULL && !lnode_gives(into, x->u.column.id))) {
+            if (!is_column(d, x) || (into != NULL && !lnode_gives(into, x->u.column.id))) {
                 continue;
             }
-            if ((constants && is_fixed(y)) ||
-                (y->kind == BEXPR_COLUMN && d->known[y->u.column.id])) {
+            if (constants ? has_one_value(d, y) : is_column(d, y) && d->known[y->u.column.id]) {
                 learn(d, x->u.column.id);
             }
         }
@@ -174,7 +234,7 @@ static bool is_subquery(const struct bexpr *e)
 static bool check_known(const struct bexpr *e, void *arg)
 {
     struct all_known *a = arg;
-    if (e->kind == BEXPR_COLUMN) {
+    if (is_column(a->d, e)) {
         a->yes = a->yes && a->d->known[e->u.column.id];
         a->reads = true;
     } else if (is_subquery(e)) {
@@ -286,16 +346,6 @@ static bool shut(const struct depend *d, const struct lnode *n, const struct lno
     return inner || !any;
 }
 
-/* The conditions above a node. */
-struct above {
-    const struct above *next;
-    struct bexpr *const *conjuncts;
-    uint32_t count;
-};
-
-static db_err spread(struct depend *d, const struct lnode *n, const struct above *above,
-                     bool inner);
-
 static db_err spread_all(struct depend *d, const struct lnode *n, bool inner)
 {
     do {
@@ -318,7 +368,8 @@ static db_err of_reference(struct depend *d, const struct lnode *n, bool inner)
     struct depend own = {.b = d->b,
                          .known = BIND_ARRAY(d->b, bool, d->b->next_col + 1),
                          .reads = d->reads,
-                         .made = d->made};
+                         .made = d->made,
+                         .depth = d->depth};
     if (own.known == NULL) {
         return ERR_NOMEM;
     }
@@ -346,6 +397,43 @@ static bool nulls_refused(const struct depend *d, const struct above *a, const s
     return false;
 }
 
+struct side_known {
+    const struct depend *d;
+    const struct lnode *side;
+    bool yes;
+};
+
+static bool check_side(const struct bexpr *e, void *arg)
+{
+    struct side_known *a = arg;
+    if (e->kind == BEXPR_COLUMN) {
+        a->yes = a->yes && (!lnode_gives(a->side, e->u.column.id) || a->d->known[e->u.column.id]);
+    } else if (is_subquery(e)) {
+        const struct bsubquery *sub = e->u.subquery.sub;
+        a->yes = a->yes && !sub->repeats;
+        for (uint32_t i = 0; i < sub->outer_count; i++) {
+            col_id_t id = sub->outer_columns[i];
+            a->yes = a->yes && (!lnode_gives(a->side, id) || a->d->known[id]);
+        }
+    }
+    return a->yes;
+}
+
+/* An outer join's condition. MYSQL: when all that it reads of the outer side is known, either all
+ * outer rows of a group have partners, or none has, and constants tell of those as of an inner
+ * join's. */
+static db_err of_outer_on(struct depend *d, const struct lnode *n, bool right, bool inner)
+{
+    const struct lnode *made_up = n->children[right ? 0 : 1];
+    struct side_known a = {d, n->children[right ? 1 : 0], !inner};
+    for (uint32_t i = 0; i < n->u.join.on_count && a.yes; i++) {
+        a.yes = !n->u.join.on[i]->is_volatile;
+        bexpr_walk(n->u.join.on[i], check_side, &a);
+    }
+    equalities(d, n->u.join.on, n->u.join.on_count, made_up, a.yes);
+    return a.yes ? subqueries(d, n->u.join.on, n->u.join.on_count, made_up) : ERR_OK;
+}
+
 static db_err of_join(struct depend *d, const struct lnode *n, const struct above *above,
                       bool inner)
 {
@@ -356,11 +444,12 @@ static db_err of_join(struct depend *d, const struct lnode *n, const struct abov
         join_without_nulls(n->u.join.kind, nulls_refused(d, above, l), nulls_refused(d, above, r));
     if (k == JOIN_INNER || k == JOIN_CROSS) {
         equalities(d, n->u.join.on, n->u.join.on_count, NULL, !inner);
+        TRY(inner ? ERR_OK : subqueries(d, n->u.join.on, n->u.join.on_count, NULL));
         TRY(spread(d, l, &on, inner));
         return spread(d, r, &on, inner);
     }
     if (k != JOIN_FULL) {
-        equalities(d, n->u.join.on, n->u.join.on_count, k == JOIN_LEFT ? r : l, false);
+        TRY(of_outer_on(d, n, k == JOIN_RIGHT, inner));
     }
     const struct above *made_up = k == JOIN_FULL ? NULL : &only_on;
     TRY(spread(d, l, k == JOIN_LEFT ? above : made_up, inner || k != JOIN_LEFT));
@@ -376,6 +465,7 @@ static db_err spread(struct depend *d, const struct lnode *n, const struct above
     case LNODE_FILTER: {
         const struct above where = {above, n->u.filter.conjuncts, n->u.filter.count};
         equalities(d, n->u.filter.conjuncts, n->u.filter.count, NULL, !inner);
+        TRY(inner ? ERR_OK : subqueries(d, n->u.filter.conjuncts, n->u.filter.count, NULL));
         return spread(d, n->children[0], &where, inner);
     }
     case LNODE_CTE_REF: return of_reference(d, n, inner);
