@@ -82,7 +82,7 @@ static const struct lnode *joined_side(const struct lnode *n, bool exists)
     }
     bool derived = from->kind == LNODE_PROJECT && from->u.project.derived;
     bool rows = from->kind == LNODE_TABLE || from->kind == LNODE_JOIN || from->kind == LNODE_DUAL ||
-                from->kind == LNODE_CTE_REF || derived;
+                from->kind == LNODE_CTE_REF || from->kind == LNODE_TABLE_FUNC || derived;
     return rows ? n : NULL;
 }
 
