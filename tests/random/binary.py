@@ -48,7 +48,7 @@ def value(packet, field):
         return time_of(packet.read(packet.read_uint8()), field)
     data = packet.read_length_coded_string()
     if field.type_code in (FIELD_TYPE.DECIMAL, FIELD_TYPE.NEWDECIMAL):
-        return number_of(data.decode())
+        return number_of(data.decode("utf8", "surrogateescape"))
     if field.charsetnr == BINARY_CHARSET and field.type_code != FIELD_TYPE.JSON:
         return data
     return data.decode("utf8", "surrogateescape")
