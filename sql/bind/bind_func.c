@@ -799,7 +799,7 @@ db_err bind__cast_expr(struct binder *b, struct scope *scope, const struct ast_c
     }
     TRY(bind__cast_target(b, c->type, &e->type, cast_name(c), &t));
     t.flags = (uint8_t)((t.flags & ~TYPE_F_ZEROFILL) | TYPE_F_EXPR);
-    TRY(type_is_integer(&t) ? bind__note_argument(b, e) : ERR_OK);
+    TRY(type_is_integer(&t) ? bind__note_argument(b, e) : bind__note_stored(b, e, &t));
     TRY(bind__cast_asked(b, e, &t, BIND_ASKED_BY_CAST, ret));
     /* MYSQL: what CAST can refuse may be NULL, and so may strings in strict mode. */
     bool string = type_is_string(&t) && (b->opts->sql_mode & SQL_MODE_STRICT) == 0;
@@ -853,6 +853,7 @@ db_err bind__collate(struct binder *b, struct scope *scope, const struct ast_col
         func_text_type(binary ? cast_bytes(&e->type) : func_text_chars(&e->type), coll->id);
     t.flags |= TYPE_F_EXPR;
     t.wire |= TYPE_W_WHOLE_TEXT; /* some functions give more than their types say */
+    TRY(is_using ? bind__note_stored(b, e, &t) : ERR_OK);
     TRY(bind__cast(b, e, &t, true, ret));
     (*ret)->type.flags &= (uint8_t)~TYPE_F_NOT_NULL;
     (*ret)->coercibility = is_using ? 2 : 0;
