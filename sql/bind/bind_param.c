@@ -61,18 +61,14 @@ db_err bind__note_argument(struct binder *b, struct bexpr *e)
     return note_typed(b, e, NUM_INT, PARAM_NUMBER_ARGUMENT);
 }
 
-static bool is_date(unsigned number)
-{
-    return number == PARAM_DATE || number == PARAM_DATETIME;
-}
-
-/* PARAM_DATE or PARAM_DATETIME, where the first that is no parameter is a date. */
+/* PARAM_DATE or PARAM_DATETIME, where the first that is no parameter is a date; or 0. */
 static unsigned beside_date(struct bexpr *const *args, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
         const struct sql_type *t = &args[i]->type;
         if (!is_param(args[i])) {
-            return t->id == TYPE_DATE ? PARAM_DATE : type_has_date(t) ? PARAM_DATETIME : 0;
+            unsigned moment = t->id == TYPE_DATE ? PARAM_DATE : PARAM_DATETIME;
+            return type_has_date(t) ? PARAM_NUMBER_COMPARED + moment : 0;
         }
     }
     return 0;
@@ -80,12 +76,10 @@ static unsigned beside_date(struct bexpr *const *args, uint32_t count)
 
 db_err bind__note_compared(struct binder *b, struct bexpr *const *args, uint32_t count, bool widest)
 {
-    unsigned number = 0;
     bool text = false;
-    if (b->opts->prepare) {
-        number = beside_date(args, count);
-    }
-    for (uint32_t i = 0; i < count && b->opts->prepare && !is_date(number); i++) {
+    unsigned number = b->opts->prepare ? beside_date(args, count) : 0;
+    bool date = number != 0;
+    for (uint32_t i = 0; i < count && b->opts->prepare && !date; i++) {
         const struct sql_type *t = &args[i]->type;
         if (!args[i]->placeholder && (type_is_numeric(t) || t->id == TYPE_YEAR)) {
             unsigned n = PARAM_NUMBER_COMPARED + 1u + func_number_of(t);
@@ -104,11 +98,54 @@ db_err bind__note_compared(struct binder *b, struct bexpr *const *args, uint32_t
     return ERR_OK;
 }
 
+/* What moments all branches are that are no parameters; 0: others are among them, or none. */
+static unsigned moment_of(struct bexpr **args, uint32_t first, uint32_t step, uint32_t count)
+{
+    unsigned found = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct sql_type *t = &args[first + i * step]->type;
+        if (is_param(args[first + i * step]) || t->id == TYPE_NULL) {
+            continue;
+        }
+        unsigned moment = t->id == TYPE_DATE   ? PARAM_DATE
+                          : type_has_date(t)   ? PARAM_DATETIME
+                          : t->id == TYPE_TIME ? PARAM_TIME
+                                               : 0;
+        if (moment == 0 || (found != 0 && (found == PARAM_TIME) != (moment == PARAM_TIME))) {
+            return 0;
+        }
+        found = moment > found ? moment : found;
+    }
+    return found;
+}
+
+/* Parameters among branches that are moments. */
+static db_err note_moments(struct binder *b, unsigned moment, struct bexpr **args, uint32_t first,
+                           uint32_t step, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        struct bexpr *e = args[first + i * step];
+        if (is_param(e)) {
+            TRY(note(b, e, moment));
+            e->type = moment == PARAM_DATE   ? type_temporal(TYPE_DATE, 0)
+                      : moment == PARAM_TIME ? type_temporal(TYPE_TIME, TIME_DECIMALS_MAX)
+                                             : type_temporal(TYPE_DATETIME, TIME_DECIMALS_MAX);
+            e->type.flags |= TYPE_F_EXPR;
+            e->coercibility = 5;
+        }
+    }
+    return ERR_OK;
+}
+
 db_err bind__note_branches(struct binder *b, struct bexpr **args, uint32_t first, uint32_t step,
                            uint32_t count)
 {
     bool found = false;
     enum func_number kind = NUM_INT;
+    unsigned moment = b->opts->prepare ? moment_of(args, first, step, count) : 0;
+    if (moment != 0) {
+        return note_moments(b, moment, args, first, step, count);
+    }
     for (uint32_t i = 0; i < count && b->opts->prepare; i++) {
         const struct bexpr *e = args[first + i * step];
         if (is_param(e) || e->type.id == TYPE_NULL) {

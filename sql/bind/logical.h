@@ -288,10 +288,13 @@ struct bound_target { /* a table that DML changes */
 
 /* struct bound_stmt.param_numbers */
 enum {
-    PARAM_DATE = 4,              /* no number: compared with a DATE */
-    PARAM_DATETIME = 5,          /* likewise with another date */
+    PARAM_DATE = 4,              /* no number: among the branches of a DATE */
+    PARAM_DATETIME = 5,          /* likewise of dates with a time of day */
+    PARAM_TIME = 6,              /* likewise of a TIME */
+    PARAM_MOMENTS = 7,           /* the bits of these three, with PARAM_NUMBER_COMPARED or not */
     PARAM_NUMBER_COMPARED = 8,   /* with what it is compared with */
     PARAM_NUMBER_QUOTIENT = 16,  /* an integer in a quotient */
+    PARAM_NUMBER_ALONE = 24,     /* beside nothing: no number, until one is given */
     PARAM_NUMBER_ASKED = 32,     /* not of arithmetic */
     PARAM_NUMBER_TEXT = 64,      /* beside text: no number, until one is given */
     PARAM_NUMBER_ARGUMENT = 128, /* asked for an integer, whatever it is */
@@ -321,7 +324,7 @@ struct bound_stmt {
     const struct early_cast *early; /* the last first */
     uint32_t early_count;
     /* At PREPARE, by index: the kind of number (1 + enum func_number) that its place makes of a
-     * parameter, with a flag that says what the place is, or PARAM_DATE, PARAM_DATETIME; 0: none;
+     * parameter, with a flag that says what the place is, or as what moment; 0: none;
      * NULL: of all */
     uint8_t *param_numbers;
     /* At PREPARE, by index: the collation of the column of text that the parameter is stored in, 0:

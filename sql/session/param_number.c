@@ -8,6 +8,7 @@
 #include "sql/session/session_int.h"
 #include "sql/types/decimal.h"
 #include "sql/types/sql_mode.h"
+#include "sql/types/temporal.h"
 
 enum fit { FIT_WHOLE, FIT_PART, FIT_OUT_OF_RANGE };
 
@@ -86,14 +87,15 @@ static db_err convert(struct cast_ctx *cast, const struct sql_type *to, struct v
     return ERR_OK;
 }
 
-static bool is_date(unsigned number)
+static unsigned moment_of(unsigned number)
 {
-    return number == PARAM_DATE || number == PARAM_DATETIME;
+    unsigned moment = number & PARAM_MOMENTS;
+    return moment >= PARAM_DATE ? moment : 0;
 }
 
 static bool is_number(unsigned number)
 {
-    return !is_date(number) && (number & ~(unsigned)PARAM_NUMBER_FLAGS) != 0;
+    return moment_of(number) == 0 && (number & ~(unsigned)PARAM_NUMBER_FLAGS) != 0;
 }
 
 static enum func_number kind_of(unsigned number)
@@ -134,24 +136,30 @@ static db_err as_number(struct cast_ctx *cast, unsigned number, bool changes, st
     return ERR_OK;
 }
 
-/* A number or text beside dates, as a date with a time of day. MYSQL: any that can be written is
- * one, whatever sql_mode says of its zeros and of days that its month does not have; nothing is
- * told of what is behind it. What is none stays as it is. */
+/* MYSQL: any date that can be written is one, whatever sql_mode says of its zeros and of days that
+ * its month does not have; nothing is told of what is behind it. */
+static struct cast_ctx of_any_date(const struct cast_ctx *cast, struct diag *scratch)
+{
+    struct cast_ctx quiet = *cast;
+    diag_reset(scratch);
+    quiet.diag = scratch;
+    quiet.warn = NULL;
+    quiet.sql_mode &= ~(uint64_t)(SQL_MODE_NO_ZERO_DATE | SQL_MODE_NO_ZERO_IN_DATE);
+    quiet.sql_mode |= SQL_MODE_ALLOW_INVALID_DATES;
+    return quiet;
+}
+
+/* A number or text beside dates, as a date with a time of day. What is none stays as it is. */
 static db_err as_date(const struct cast_ctx *cast, unsigned number, struct value *v,
                       struct sql_type *t)
 {
-    struct cast_ctx quiet = *cast;
     struct diag scratch;
     struct value date;
     struct sql_type to = type_temporal(TYPE_DATETIME, TIME_DECIMALS_MAX);
     if (v->is_null || (!type_is_string(t) && !type_is_numeric(t))) {
         return ERR_OK;
     }
-    diag_reset(&scratch);
-    quiet.diag = &scratch;
-    quiet.warn = NULL;
-    quiet.sql_mode &= ~(uint64_t)(SQL_MODE_NO_ZERO_DATE | SQL_MODE_NO_ZERO_IN_DATE);
-    quiet.sql_mode |= SQL_MODE_ALLOW_INVALID_DATES;
+    struct cast_ctx quiet = of_any_date(cast, &scratch);
     db_err err = value_cast(&quiet, t, v, &to, &date);
     if (err == ERR_OK && date.is_null && number == PARAM_DATE && type_is_numeric(t)) {
         to.wire |= TYPE_W_LENIENT_DATE; /* days of no month */
@@ -165,6 +173,41 @@ static db_err as_date(const struct cast_ctx *cast, unsigned number, struct value
     *t = to;
     t->wire = 0;
     t->flags |= TYPE_F_NOT_NULL | TYPE_F_EXPR;
+    return ERR_OK;
+}
+
+/* A number or text among branches that are moments, as one of microseconds, or a DATE that has no
+ * time of day. What is none is told of and is NULL, but a change refuses it where it is used. */
+static db_err as_branch(const struct cast_ctx *cast, unsigned moment, bool changes, struct value *v,
+                        struct sql_type *t)
+{
+    struct diag scratch;
+    struct value made;
+    struct sql_type to =
+        type_temporal(moment == PARAM_TIME ? TYPE_TIME : TYPE_DATETIME, TIME_DECIMALS_MAX);
+    bool other = !v->is_null && !type_is_string(t) && !type_is_numeric(t);
+    if (other || (changes && !v->is_null && cast_fit(cast, t, v, &to) != FIT_WHOLE)) {
+        return ERR_OK;
+    }
+    to.wire |= moment == PARAM_DATE ? TYPE_W_NAME_DATE : 0u;
+    struct cast_ctx any = of_any_date(cast, &scratch);
+    any.diag = cast->diag;
+    any.warn = cast->warn;
+    made = *v;
+    if (!v->is_null) {
+        TRY(value_cast(&any, t, v, &to, &made));
+    }
+    to.wire = 0;
+    if (moment == PARAM_DATE && (made.is_null || datetime_time(made.t) == 0)) {
+        to = type_temporal(TYPE_DATE, 0);
+    }
+    to.flags |= TYPE_F_EXPR | (made.is_null ? 0u : TYPE_F_NOT_NULL);
+    *t = to;
+    if (made.is_null) {
+        value_set_null(v, t);
+    } else {
+        *v = value_temporal(to.id, made.t, to.decimals);
+    }
     return ERR_OK;
 }
 
@@ -197,7 +240,7 @@ static void take(const struct cast_ctx *cast, struct param_state *io, const stru
                  const struct sql_type *t)
 {
     unsigned given = v->is_null ? 0 : class_of(t);
-    if (v->is_null || is_date(io->place)) {
+    if (v->is_null || moment_of(io->place) != 0) {
         io->number = io->place;
     } else if (given != 0) {
         bool number = io->place != 0 && given <= 1u + NUM_DOUBLE;
@@ -214,6 +257,48 @@ static void take(const struct cast_ctx *cast, struct param_state *io, const stru
     io->given = (uint16_t)given;
 }
 
+static uint32_t alone(const struct ast_expr *e, struct param_state *io_states)
+{
+    if (e == NULL || e->kind != AST_EXPR_PARAM) {
+        return 0;
+    }
+    if (io_states != NULL) {
+        struct param_state *p = &io_states[((const struct ast_param *)e)->index];
+        p->place = p->place == 0 ? PARAM_NUMBER_ALONE : p->place;
+        p->number = p->place;
+    }
+    return 1;
+}
+
+static uint32_t alone_among(const struct ast_select_list *items, struct param_state *io_states)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < items->count; i++) {
+        count += alone(items->items[i]->expr, io_states);
+    }
+    return count;
+}
+
+uint32_t param__alone(const struct ast_stmt *ast, struct param_state *io_states)
+{
+    uint32_t count = 0;
+    if (ast->kind == AST_STMT_DO) {
+        return alone_among(&((const struct ast_do *)ast)->items, io_states);
+    }
+    if (ast->kind == AST_STMT_SELECT) {
+        const struct ast_body *body = ((const struct ast_select_stmt *)ast)->query->body;
+        return body->kind != AST_BODY_SELECT
+                   ? 0
+                   : alone_among(&((const struct ast_select *)body)->items, io_states);
+    }
+    const struct ast_set_item_list *items =
+        ast->kind == AST_STMT_SET ? &((const struct ast_set *)ast)->items : NULL;
+    for (uint32_t i = 0; items != NULL && i < items->count; i++) {
+        count += alone(items->items[i]->value, io_states);
+    }
+    return count;
+}
+
 db_err param__numbers(struct sql_session *s, struct param_state *io_states, uint32_t count,
                       bool changes, struct value *values, struct sql_type *types)
 {
@@ -228,8 +313,12 @@ db_err param__numbers(struct sql_session *s, struct param_state *io_states, uint
         if (again) {
             take(&cast, &io_states[i], &values[i], &types[i]);
         }
-        if (is_date(io_states[i].place)) {
-            TRY(as_date(&cast, io_states[i].place, &values[i], &types[i]));
+        unsigned place = io_states[i].place;
+        unsigned moment = moment_of(place);
+        if (moment != 0 && (place & PARAM_NUMBER_COMPARED) != 0) {
+            TRY(as_date(&cast, moment, &values[i], &types[i]));
+        } else if (moment != 0) {
+            TRY(as_branch(&cast, moment, changes, &values[i], &types[i]));
         } else if (is_number(io_states[i].number)) {
             TRY(as_number(&cast, io_states[i].number, changes, &values[i], &types[i]));
         }

@@ -45,7 +45,7 @@ struct sql_stmt {
     struct plan_key key;
     struct sql_type *types; /* of the plan's parameters */
     struct var_types vars;
-    struct param_state *states; /* by parameter; NULL: no place asks for a number */
+    struct param_state *states; /* by parameter; NULL: no place says anything */
     uint16_t *collations;       /* by parameter: as plan->param_collations */
     /* cursor */
     struct arena cursor_arena;
@@ -120,6 +120,22 @@ static db_err describe(struct sql_stmt *p)
     return err;
 }
 
+static db_err note_alone(struct sql_stmt *p)
+{
+    if (param__alone(p->ast, NULL) == 0) {
+        return ERR_OK;
+    }
+    if (p->states == NULL) {
+        p->states = ARENA_ARRAY(&p->arena, struct param_state, p->param_count);
+        if (p->states == NULL) {
+            return ERR_NOMEM;
+        }
+        memset(p->states, 0, p->param_count * sizeof(*p->states));
+    }
+    param__alone(p->ast, p->states);
+    return ERR_OK;
+}
+
 static db_err describe_params(struct sql_stmt *p)
 {
     p->params = ARENA_ARRAY(&p->arena, struct sql_column, p->param_count + 1);
@@ -168,7 +184,8 @@ static db_err parse(struct sql_stmt *p, struct slice sql)
     TRY(describe_params(p));
     p->digest = perf__digest(s, p->text);
     p->class = perf__class(p->ast);
-    return describe(p);
+    TRY(describe(p));
+    return note_alone(p);
 }
 
 static db_err prepare(struct sql_session *s, struct slice sql, struct sql_stmt **ret)

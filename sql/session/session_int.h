@@ -650,6 +650,9 @@ struct param_state {
     uint8_t number; /* as it is now; 0: the value's type is the parameter's */
     uint16_t given; /* the class of what it was given last when the others changed; 0: text */
 };
+/* How many parameters stand alone, in a select list, DO or SET; their states are told of it, where
+ * io_states is not NULL. MYSQL: such a one is text until a number is given, and a number then. */
+uint32_t param__alone(const struct ast_stmt *ast, struct param_state *io_states);
 /* The parameters' values as the kinds of number of their places, which change with what is given.
  * changes: the statement is no query. What is made is in the statement's memory. Does not park. */
 MUST_USE db_err param__numbers(struct sql_session *s, struct param_state *io_states, uint32_t count,
