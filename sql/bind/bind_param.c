@@ -81,7 +81,7 @@ db_err bind__note_compared(struct binder *b, struct bexpr *const *args, uint32_t
     bool date = number != 0;
     for (uint32_t i = 0; i < count && b->opts->prepare && !date; i++) {
         const struct sql_type *t = &args[i]->type;
-        if (!args[i]->placeholder && (type_is_numeric(t) || t->id == TYPE_YEAR)) {
+        if (!args[i]->placeholder && type_is_numeric(t)) {
             unsigned n = PARAM_NUMBER_COMPARED + 1u + func_number_of(t);
             number = number == 0 || (widest && n > number) ? n : number;
         }
