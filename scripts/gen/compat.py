@@ -115,8 +115,8 @@ know).
   `CASE` or `NULLIF` choose has no zeros of the chosen column's ZEROFILL either.
   Decimals beyond 30 of a long literal survive DISTINCT, a recursive table and a user variable. Constant texts
   of a UNION in `IN (SELECT ...)` compare with a DECIMAL as doubles (MySQL by every digit).
-  A DOUBLE beyond BIGINT as an integer is its nearest bound where an aggregate, a merged derived table or `(SELECT expression)` gives it
-  (MySQL: 1690), and of a FLOAT column (MySQL: the lowest number).
+  A DOUBLE beyond BIGINT as an integer is its nearest bound where a window function, a branch of IF that is computed or a merged derived table gives it
+  (MySQL: 1690), and of a FLOAT column, MAX, MIN or a subquery that reads tables (MySQL: the lowest number). DIV of a DOUBLE of over 65 digits divides the largest DECIMAL.
   `IF` and `CASE` of text and numbers or times as a date are the chosen branch's date, but their text in
   `GREATEST` and `LEAST`; as a number they are the branch's, but their text in `FIELD`, and of a derived table also where MySQL merges it.
   Text of a column beside a DATE, of which only the date counts, keeps its time of day in `IN (SELECT ...)` (MySQL: not where it makes a join of it), and

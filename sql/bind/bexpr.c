@@ -1,5 +1,6 @@
 #include "sql/bind/bexpr.h"
 
+#include "sql/bind/logical.h"
 #include "sql/types/compare.h"
 
 bool bexpr_walk(const struct bexpr *e, bool (*fn)(const struct bexpr *e, void *ctx), void *ctx)
@@ -210,6 +211,19 @@ static bool assigns_nothing(const struct bexpr *e, void *arg)
 bool bexpr_assigns(const struct bexpr *e)
 {
     return e->is_volatile && !bexpr_walk(e, assigns_nothing, NULL);
+}
+
+const struct bexpr *bexpr_only(const struct bexpr *e)
+{
+    const struct bexpr *only = e;
+    while (only->kind == BEXPR_SUBQUERY_SCALAR) {
+        const struct lnode *root = only->u.subquery.sub->root;
+        if (root->kind != LNODE_PROJECT || root->children[0]->kind != LNODE_DUAL) {
+            break;
+        }
+        only = root->u.project.exprs[only->u.subquery.column].expr;
+    }
+    return only;
 }
 
 bool bexpr_reads_columns(const struct bexpr *e)

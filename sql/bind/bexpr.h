@@ -111,6 +111,7 @@ struct bexpr {
             bool try_null;
             bool silent;      /* nothing is told of what does not fit */
             const char *name; /* of the result column that it is, for messages; may be NULL */
+            const char *wide; /* what 1690 calls it that is cast; NULL: as args[0] is shown */
             const struct early_cast *early; /* done when the statement begins; or NULL */
         } cast;                             /* CAST: from args[0] to type */
         struct {
@@ -150,6 +151,8 @@ struct bexpr {
 /* Calls fn on every node, parents first, not into subqueries; stops at the first false and returns
  * it. */
 bool bexpr_walk(const struct bexpr *e, bool (*fn)(const struct bexpr *e, void *ctx), void *ctx);
+/* The expression of `(SELECT expression)`, or e itself. */
+const struct bexpr *bexpr_only(const struct bexpr *e);
 /* Is there a column of the current row in it? */
 bool bexpr_reads_columns(const struct bexpr *e);
 /* Does it assign a variable? */

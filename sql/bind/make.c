@@ -355,20 +355,46 @@ db_err bind__text_fits(struct binder *b, struct bexpr *text, unsigned collation)
     return bind__must_fit(b, text, &to);
 }
 
-/* MYSQL: a function's real that is asked for an integer must be in the range of BIGINT, a DOUBLE
- * column's is told of; a FLOAT column, a literal, a variable and a branch of IF and CASE are
- * neither. */
+/* An aggregate that is computed, and hands no value on. */
+static bool is_computed_agg(const struct bexpr *e)
+{
+    static const char *const names[] = {"sum",         "avg",     "stddev_pop",
+                                        "stddev_samp", "var_pop", "var_samp"};
+    bool is = false;
+    for (size_t i = 0; i < ARRAY_COUNT(names) && e->kind == BEXPR_AGG; i++) {
+        is = is || strcmp(e->u.agg.call->def->name, names[i]) == 0;
+    }
+    return is;
+}
+
+/* MYSQL: a function's or an aggregate's real that is asked for an integer must be in the range of
+ * BIGINT, a DOUBLE column's is told of; a FLOAT column, a literal, a variable and a branch of IF
+ * and CASE are neither. */
 static uint16_t check_of_wide(const struct bexpr *e, const struct sql_type *to)
 {
     bool is_double = e->type.id == TYPE_DOUBLE;
-    if (!type_is_integer(to) || (!is_double && e->type.id != TYPE_FLOAT)) {
+    bool whole = type_is_integer(to) || to->id == TYPE_YEAR;
+    if (!whole || (!is_double && e->type.id != TYPE_FLOAT)) {
         return 0;
     }
-    const struct bexpr *made = e->kind == BEXPR_CONST && e->folded != NULL ? e->folded : e;
+    const struct bexpr *made = bexpr_only(e);
+    made = made->kind == BEXPR_CONST && made->folded != NULL ? made->folded : made;
     bool is_column = made->kind == BEXPR_COLUMN || made->kind == BEXPR_OUTER;
     bool computed = made->kind == BEXPR_FUNC || made->kind == BEXPR_COALESCE ||
+                    is_computed_agg(made) ||
                     (made->kind == BEXPR_CAST && made->u.cast.explicit_cast);
     return computed ? TYPE_W_REFUSE_WIDE : is_column && is_double ? TYPE_W_TELL_WIDE : 0;
+}
+
+/* An aggregate becomes a column that has no name. */
+static db_err name_agg(struct binder *b, const struct bexpr *agg, const char **ret)
+{
+    struct buf text;
+    buf_init(&text, DIAG_TEXT_SIZE);
+    bexpr_print(agg, &text);
+    *ret = arena_strdup(b->arena, slice_of(text.ptr, text.len));
+    buf_fini(&text);
+    return *ret == NULL ? ERR_NOMEM : ERR_OK;
 }
 
 db_err bind__cast_stored(struct binder *b, struct bexpr *e, const struct sql_type *to,
@@ -387,6 +413,9 @@ db_err bind__cast_stored(struct binder *b, struct bexpr *e, const struct sql_typ
     c->args[0] = e;
     c->position = e->position;
     c->u.cast.explicit_cast = is_explicit;
+    if (is_computed_agg(e)) {
+        TRY(name_agg(b, to->id == TYPE_FLOAT ? c : e, &c->u.cast.wide));
+    }
     c->coercibility = is_explicit ? 2 : e->coercibility;
     if (type_is_string(to) && !is_explicit && !type_is_string(&e->type)) {
         c->coercibility = e->type.id == TYPE_JSON ? 2 : 4;

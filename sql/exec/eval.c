@@ -443,19 +443,24 @@ static db_err eval_const(struct exec_ctx *ctx, struct expr_state *s, const struc
     return ERR_OK;
 }
 
-/* Error 1690 of a cast names what was cast. */
+/* Error 1690 of a cast names what was cast, that of a cast to FLOAT the cast. */
 static db_err name_wide(struct exec_ctx *ctx, const struct bexpr *cast, db_err err)
 {
-    if (err != ERR_SQL || (cast->type.wire & TYPE_W_REFUSE_WIDE) == 0 ||
-        !type_is_integer(&cast->type)) {
+    bool real = cast->type.id == TYPE_FLOAT && cast->u.cast.explicit_cast;
+    bool whole = (type_is_integer(&cast->type) || cast->type.id == TYPE_YEAR) &&
+                 (cast->type.wire & TYPE_W_REFUSE_WIDE) != 0;
+    if (err != ERR_SQL || ctx->eval.diag->number != ER_DATA_OUT_OF_RANGE || (!real && !whole)) {
         return err;
     }
     struct buf text;
     buf_init(&text, DIAG_TEXT_SIZE);
-    bexpr_print(cast->args[0], &text); /* what a message has no room for is left out */
-    err = buf_append_u8(&text, 0) == ERR_OK
-              ? my_error(ctx->eval.diag, ER_DATA_OUT_OF_RANGE, "BIGINT", (const char *)text.ptr)
-              : err;
+    if (real || cast->u.cast.wide == NULL) { /* what a message has no room for is left out */
+        bexpr_print(real ? cast : bexpr_only(cast->args[0]), &text);
+    }
+    err = buf_append_u8(&text, 0) != ERR_OK
+              ? err
+              : my_error(ctx->eval.diag, ER_DATA_OUT_OF_RANGE, real ? "DOUBLE" : "BIGINT",
+                         cast->u.cast.wide != NULL ? cast->u.cast.wide : (const char *)text.ptr);
     buf_fini(&text);
     return err;
 }

@@ -345,6 +345,7 @@ static db_err to_year(struct cast_ctx *ctx, const struct sql_type *from, const s
     int64_t n = 0;
     bool known = true;
     bool from_text = v->phys == PHYS_STR;
+    TRY(v->phys == PHYS_DOUBLE ? check_wide(ctx, v->d, to) : ERR_OK);
     if (from_text) {
         TRY(text_to_year(ctx, v, &n, &known));
     } else if (v->phys == PHYS_TIME) {

@@ -89,7 +89,8 @@ enum {
     TYPE_W_WHOLE_DATE = 256,   /* with TYPE_W_LENIENT_DATE: numbers below 101 but 0 are no dates */
     TYPE_W_WHOLE_TEXT = 256,   /* of a cast to text: what is longer than the type says stays so */
     TYPE_W_WHOLE_DECIMAL = 256, /* of a cast to DECIMAL: all digits that a text has stay */
-    TYPE_W_REFUSE_WIDE = 256,   /* of a cast to an integer: a DOUBLE beyond BIGINT is error 1690 */
+    TYPE_W_REFUSE_WIDE = 256,   /* of a cast to an integer or YEAR: a DOUBLE beyond BIGINT is error
+                                   1690 */
     TYPE_W_TELL_WIDE = 512,     /* of a cast to an integer: it is told of */
     TYPE_W_COLUMN_TEXT = 16, /* of a cast to DECIMAL: of a column's text; without a digit it is told
                                 of as 1366 first */
