@@ -212,8 +212,7 @@ know).
 - Vectors: `LAG`, `LEAD` and `NTH_VALUE` name their arguments in another order of
   conditions, and REGEXP_REPLACE takes a vector for its pattern as binary text only.
 - A pattern of JSON Schema that takes ten million attempts ends with 3699.
-- Text of a DOUBLE or FLOAT: beside text in a UNION it is the column's or the expression's (MySQL fits the number into the result's
-  width); `ANY_VALUE(column)` of groups is the column's (MySQL an expression's). MySQL cuts the text of a column to 22 characters when
+- Text of a DOUBLE or FLOAT: `ANY_VALUE(column)` of groups is the column's (MySQL an expression's). MySQL cuts the text of a column to 22 characters when
   it is computed of a window function.
 - `PAD_CHAR_TO_FULL_LENGTH` changes nothing. A view whose condition reads its own table can be changed.
 - INSERT of many rows (LOAD DATA, INSERT ... SELECT, CREATE TABLE ... SELECT) with autocommit keeps its rows on disk until the commit. From

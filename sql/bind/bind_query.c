@@ -61,10 +61,12 @@ static db_err cast_side(struct binder *b, struct lnode **io, const struct lcolum
                        c->type.decimals != t.decimals || c->type.collation != t.collation ||
                        type_is_unsigned(&c->type) != type_is_unsigned(&t);
         if (differs) {
+            unsigned text = TYPE_W_REFUSE_LOSS | TYPE_W_STORED_TEXT;
+            text |= type_is_blob(&t) ? 0u : TYPE_W_STORED_REAL;
             TRY(type_is_string(&t) ? without_zeros(b, &items[i].expr) : ERR_OK);
-            t.wire |= type_is_string(&t)     ? TYPE_W_REFUSE_LOSS | TYPE_W_STORED_TEXT
-                      : type_is_temporal(&t) ? TYPE_W_ZERO_STORED
-                                             : 0u;
+            t.wire |= (uint16_t)(type_is_string(&t)     ? text
+                                 : type_is_temporal(&t) ? TYPE_W_ZERO_STORED
+                                                        : 0u);
             TRY(bind__cast(b, items[i].expr, &t, false, &items[i].expr));
             if (items[i].expr->kind == BEXPR_CAST && type_is_temporal(&t)) {
                 items[i].expr->u.cast.name = arena_strdup(b->arena, common[i].name);

@@ -41,7 +41,7 @@ static uint32_t text_length(const struct sql_type *t)
     case FAM_NULL: return 0;
     case FAM_INT: return t->length;
     case FAM_DECIMAL: return t->length + (t->decimals != 0) + !type_is_unsigned(t);
-    case FAM_DOUBLE: return t->id == TYPE_FLOAT ? 12 : 22;
+    case FAM_DOUBLE: return t->id == TYPE_FLOAT ? t->length : 22;
     case FAM_TEMPORAL:
     case FAM_STRING:
     case FAM_JSON:

@@ -323,7 +323,7 @@ uint64_t func__chars(const struct sql_type *t)
     switch ((int)t->id) {
     case TYPE_NULL: return 0;
     case TYPE_DECIMAL: return t->length + (t->decimals != 0) + !type_is_unsigned(t);
-    case TYPE_FLOAT: return 12;
+    case TYPE_FLOAT: return t->length;
     case TYPE_DOUBLE: return 22;
     case TYPE_JSON:
     case TYPE_GEOMETRY: return UINT32_MAX;

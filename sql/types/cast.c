@@ -265,13 +265,27 @@ static db_err check_bytes(struct cast_ctx *ctx, const struct collation *from,
     return ERR_OK;
 }
 
+static db_err stored_real(struct cast_ctx *ctx, double d, const struct sql_type *to,
+                          struct slice *ret)
+{
+    char text[NUMBER_TEXT_MAX];
+    bool known;
+    unsigned len = double_to_text(d, DECIMALS_NOT_FIXED, text);
+    len = len <= to->length ? len : double_to_text_cut(d, to->length, text, &known);
+    return arena_copy(ctx->arena, slice_of(text, len), ret);
+}
+
 static db_err to_text(struct cast_ctx *ctx, const struct sql_type *from, const struct value *v,
                       const struct sql_type *to, struct value *ret)
 {
     const struct collation *target;
     TRY(collation_require_id(to->collation, ctx->diag, &target));
     struct slice s;
-    TRY(value_to_text(ctx, from, v, &s));
+    if (v->phys == PHYS_DOUBLE && (to->wire & TYPE_W_STORED_REAL) != 0) {
+        TRY(stored_real(ctx, v->d, to, &s));
+    } else {
+        TRY(value_to_text(ctx, from, v, &s));
+    }
     unsigned source_id = v->phys == PHYS_STR                             ? v->collation
                          : from->id == TYPE_ENUM || from->id == TYPE_SET ? from->collation
                          : from->id == TYPE_BIT                          ? COLL_BINARY

@@ -157,6 +157,11 @@ unsigned double_to_text(double v, unsigned decimals, char out[NUMBER_TEXT_MAX]);
  * of fixed decimals is as long as it is. */
 unsigned double_to_text_within(double v, unsigned decimals, unsigned width,
                                char out[NUMBER_TEXT_MAX]);
+/* The same in at most `width` characters, however few. A double that is too wide for them gives up
+ * digits without a word: 99.995 is "100" in 5, 9.3e18 "9e18"; a fraction that is not below a
+ * thousandth may give up all of them and be "0". When one digit is left and the text fills the
+ * width (1.79e308: "2e308"), *ret_known is false. */
+unsigned double_to_text_cut(double d, uint32_t width, char out[NUMBER_TEXT_MAX], bool *ret_known);
 /* A number's text with leading zeros up to the width of its column, if that has ZEROFILL; DECIMAL
  * needs DECIMAL_TEXT_MAX bytes of room, others NUMBER_TEXT_MAX. Returns the length. */
 unsigned number_zerofill(const struct sql_type *t, char *io_text, unsigned len);

@@ -281,6 +281,47 @@ unsigned float_to_text_within(float v, unsigned decimals, unsigned width, char o
     return squeezed_text((double)v, digits, n, point, width, out);
 }
 
+unsigned double_to_text_cut(double d, uint32_t width, char out[NUMBER_TEXT_MAX], bool *ret_known)
+{
+    enum { SEVERAL_DIGITS = 10 }; /* as long as a text with more than one digit can have to be */
+    if (width >= SEVERAL_DIGITS) {
+        *ret_known = true;
+        return double_to_text_within(d, DECIMALS_NOT_FIXED, width, out);
+    }
+    double magnitude = d < 0 ? -d : d;
+    double one = 0; /* the magnitude with one digit */
+    int first = magnitude < 1e15 && magnitude >= 1e-5 && width != 0 ? (int)width - 1 : 16;
+    for (int precision = first > 16 ? 16 : first; precision >= 0; precision--) {
+        char sci[40];
+        bool overflow;
+        size_t used;
+        snprintf(sci, sizeof(sci), "%.*e", precision, d);
+        double back = text_to_double(slice_str(sci), &used, &overflow);
+        one = back < 0 ? -back : back;
+        unsigned len = double_to_text(back, DECIMALS_NOT_FIXED, out);
+        if (overflow || len > width) { /* with an exponent, without the zeros before it */
+            char *e = strchr(sci, 'e');
+            int exponent = 0;
+            (void)sscanf(e + 1, "%d", &exponent);
+            while (e > sci + 1 && e[-1] == '0' && precision > 0) {
+                e--;
+            }
+            e -= e[-1] == '.';
+            *e = '\0';
+            len = (unsigned)snprintf(out, NUMBER_TEXT_MAX, "%se%d", sci, exponent);
+        }
+        if (len <= width) {
+            bool one_digit = len > 2 && out[d < 0 ? 2 : 1] == 'e';
+            *ret_known = !one_digit || len < width || (!overflow && back == d);
+            return len;
+        }
+    }
+    bool fraction = one < 1 && one >= 1e-3 && width != 0;
+    *ret_known = fraction && width >= (d < 0 ? 3 : 2);
+    out[0] = fraction ? '0' : out[0];
+    return fraction ? 1 : width;
+}
+
 static bool is_space(uint8_t c)
 {
     return c == ' ' || (c >= '\t' && c <= '\r');

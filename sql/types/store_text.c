@@ -139,51 +139,6 @@ static db_err converted(const struct store *s, const struct collation *target, s
     return ERR_OK;
 }
 
-/* A double that is too wide for the column gives up digits without a word: 99.995 is "100" in
- * CHAR(5), 9.3e18 "9e18"; a fraction that is not below a thousandth may give up all of them and
- * be "0". When one digit is left and the text fills the column (1.79e308: "2e308"), *ret_known
- * is false. */
-static struct slice shorter_double(double d, uint32_t width, char out[NUMBER_TEXT_MAX],
-                                   bool *ret_known)
-{
-    enum { SEVERAL_DIGITS = 10 }; /* as long as a text with more than one digit can have to be */
-    if (width >= SEVERAL_DIGITS) {
-        *ret_known = true;
-        return slice_of(out, double_to_text_within(d, DECIMALS_NOT_FIXED, width, out));
-    }
-    double magnitude = d < 0 ? -d : d;
-    double one = 0; /* the magnitude with one digit */
-    int first = magnitude < 1e15 && magnitude >= 1e-5 && width != 0 ? (int)width - 1 : 16;
-    for (int precision = first > 16 ? 16 : first; precision >= 0; precision--) {
-        char sci[40];
-        bool overflow;
-        size_t used;
-        snprintf(sci, sizeof(sci), "%.*e", precision, d);
-        double back = text_to_double(slice_str(sci), &used, &overflow);
-        one = back < 0 ? -back : back;
-        unsigned len = double_to_text(back, DECIMALS_NOT_FIXED, out);
-        if (overflow || len > width) { /* with an exponent, without the zeros before it */
-            char *e = strchr(sci, 'e');
-            int exponent = 0;
-            (void)sscanf(e + 1, "%d", &exponent);
-            while (e > sci + 1 && e[-1] == '0' && precision > 0) {
-                e--;
-            }
-            e -= e[-1] == '.';
-            *e = '\0';
-            len = (unsigned)snprintf(out, NUMBER_TEXT_MAX, "%se%d", sci, exponent);
-        }
-        if (len <= width) {
-            bool one_digit = len > 2 && out[d < 0 ? 2 : 1] == 'e';
-            *ret_known = !one_digit || len < width || (!overflow && back == d);
-            return slice_of(out, len);
-        }
-    }
-    bool fraction = one < 1 && one >= 1e-3 && width != 0;
-    *ret_known = fraction && width >= (d < 0 ? 3 : 2);
-    return fraction ? SLICE_LIT("0") : slice_of(out, width);
-}
-
 /* MYSQL: the value of a column whose texts have the same form, with as many bytes for their length,
  * is copied. What does not fit is then cut (1265) and not too long. */
 static bool is_copied(const struct store *s)
@@ -208,11 +163,11 @@ static db_err cut(const struct store *s, struct slice text, struct slice fit, st
     if (s->v->phys == PHYS_DOUBLE) {
         char buffer[NUMBER_TEXT_MAX];
         bool known;
-        struct slice shorter = shorter_double(s->v->d, s->to->length, buffer, &known);
+        unsigned len = double_to_text_cut(s->v->d, s->to->length, buffer, &known);
         if (!known) {
             TRY(store__condition(s, 1406));
         }
-        return arena_copy(s->ctx->arena, shorter, &ret->str);
+        return arena_copy(s->ctx->arena, slice_of(buffer, len), &ret->str);
     }
     return store__condition(s, is_copied(s) ? 1265 : 1406);
 }

@@ -92,6 +92,8 @@ enum {
     TYPE_W_REFUSE_WIDE = 256,   /* of a cast to an integer or YEAR: a DOUBLE beyond BIGINT is error
                                    1690 */
     TYPE_W_TELL_WIDE = 512,     /* of a cast to an integer: it is told of */
+    TYPE_W_STORED_REAL = 512, /* of a cast to text: a DOUBLE or FLOAT has the digits of a DOUBLE for
+                                 which there is room, as where it is stored */
     TYPE_W_COLUMN_TEXT = 16, /* of a cast to DECIMAL: of a column's text; without a digit it is told
                                 of as 1366 first */
     TYPE_W_MADE_TEXT = 32,   /* of a cast to DECIMAL: of text that is computed; that is told of only

@@ -232,10 +232,11 @@ db_err arith_bind_neg(BIND_ARGS)
         (c->is_unsigned ? c->u > (uint64_t)INT64_MAX + 1 : c->i == INT64_MIN)) {
         kind = NUM_DECIMAL;
     }
-    if (type_is_temporal(a)) { /* MYSQL: the negative of a date or time is a double */
+    bool bytes = type_is_string(a) && (a->flags & TYPE_F_BYTES_NUMBER) != 0;
+    if (type_is_temporal(a) || bytes) { /* MYSQL: their negative is a double, of x'22', too */
         struct sql_type t = func__double();
-        t.decimals = a->decimals;
-        t.length = 17u + a->decimals;
+        t.decimals = bytes ? 0 : a->decimals;
+        t.length = 17u + t.decimals;
         kind = NUM_DOUBLE;
         func__result(call, args, t);
     } else if (kind == NUM_DOUBLE) {

@@ -443,7 +443,8 @@ db_err string_bind_coercibility(BIND_ARGS)
     (void)ctx;
     bool number = type_is_numeric(&args[0].type) || type_is_temporal(&args[0].type);
     number = number && !func__meets_as_text(&args[0]);
-    call->variant = args[0].type.id == TYPE_NULL ? 6 : number ? 5 : args[0].coercibility;
+    bool bits = args[0].type.id == TYPE_BIT && args[0].is_column; /* MYSQL: a column of bytes */
+    call->variant = args[0].type.id == TYPE_NULL ? 6 : bits ? 2 : number ? 5 : args[0].coercibility;
     func__result_not_null(call, func__bigint(10));
     return ERR_OK;
 }
