@@ -119,8 +119,7 @@ know).
   (MySQL: 1690), and of a FLOAT column, MAX, MIN or a subquery that reads tables (MySQL: the lowest number). DIV of a DOUBLE of over 65 digits divides the largest DECIMAL.
   `IF` and `CASE` of text and numbers or times as a date are the chosen branch's date, but their text in
   `GREATEST` and `LEAST`; as a number they are the branch's, but their text in `FIELD`, and of a derived table also where MySQL merges it.
-  Text of a column beside a DATE, of which only the date counts, keeps its time of day in `IN (SELECT ...)` (MySQL: not where it makes a join of it), and
-  has none in `(d, 1) IN ((text, 1))` of a select list; text that is no date equals a zero date by a key, too (MySQL: not by a key).
+  Text of a column beside a DATE, of which only the date counts, keeps its time of day in `IN (SELECT ...) IS TRUE` (MySQL makes a join of that, too), and has none in `(d, 1) IN ((text, 1))` of a select list; text that is no date equals a zero date by a key, too (MySQL: not by a key).
   A number in STRCMP beside a DATE or TIME is compared as it is written. A number of a variable is looked for to its last digit beside a DATETIME
   column (MySQL: by a key alone).
   `CONVERT` of text to the charset that it has tells of no bytes that are left open there (1300 in MySQL), and such a byte of ascii is `?` in utf8mb4 (MySQL: NULL).

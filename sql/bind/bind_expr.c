@@ -622,7 +622,10 @@ db_err bind__conjuncts(struct binder *b, struct scope *scope, const struct ast_e
                        struct bexpr ***io_list, uint32_t *io_count)
 {
     struct bexpr *bound;
+    const struct ast_expr *around = scope->condition;
+    scope->condition = e;
     TRY(bind__expr(b, scope, e, &bound));
+    scope->condition = around;
     TRY(not_a_row(b, bound));
     uint32_t n = bound->kind == BEXPR_AND ? bound->arg_count : 1;
     struct bexpr **list = BIND_ARRAY(b, struct bexpr *, *io_count + n);

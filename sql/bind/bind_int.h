@@ -89,6 +89,7 @@ struct scope {
     uint32_t item_count;
     const struct ast_select_list *ast_items;
     enum bind_place place;
+    const struct ast_expr *condition; /* the whole ON, WHERE or HAVING that is bound; or NULL */
     bool aggs_allowed;
     bool has_agg;
     struct outer_agg *outer_aggs;
@@ -189,7 +190,8 @@ struct binder {
     /* A query block is bound, or the conditions of a change of several tables. MYSQL: only there
      * text is converted to the DATE that it is compared with (late_date.c). */
     bool of_block;
-    bool operand; /* the body that is bound next is an operand of a set operation */
+    bool joins_query; /* with func.apart: IN compares as a join with the subquery would */
+    bool operand;     /* the body that is bound next is an operand of a set operation */
     /* What is asked of its rows: whether there are more of the same, and their order, means
      * nothing to EXISTS, IN, ANY and ALL, the order nothing to a query that is a value. */
     enum rows_asked { ROWS_EACH, ROWS_UNORDERED, ROWS_AS_SET } rows_asked;

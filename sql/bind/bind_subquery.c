@@ -228,6 +228,48 @@ static db_err exact_constant(struct binder *b, const struct lnode *query, uint32
     return ERR_OK;
 }
 
+/* Is IN of this query, or = ANY, a part of the condition that must be true? */
+static bool must_be_in(const struct ast_expr *condition, const struct ast_query *q)
+{
+    while (condition->kind == AST_EXPR_BINARY) {
+        const struct ast_binary *e = (const struct ast_binary *)condition;
+        if (e->op != AST_OP_AND) {
+            return false;
+        }
+        if (must_be_in(e->right, q)) {
+            return true;
+        }
+        condition = e->left;
+    }
+    if (condition->kind == AST_EXPR_IN) {
+        const struct ast_in *in = (const struct ast_in *)condition;
+        return in->query == q && !in->negated;
+    }
+    return condition->kind == AST_EXPR_QUANTIFIED &&
+           ((const struct ast_quantified *)condition)->query == q &&
+           !((const struct ast_quantified *)condition)->all;
+}
+
+static bool aggregates(const struct lnode *n)
+{
+    while (n->kind == LNODE_PROJECT || n->kind == LNODE_FILTER || n->kind == LNODE_SORT) {
+        n = n->children[0];
+    }
+    return n->kind == LNODE_AGGREGATE || n->kind == LNODE_WINDOW;
+}
+
+/* MYSQL: makes a join of IN that must be true, with a query block that does not aggregate. */
+static bool is_joined(const struct scope *scope, const struct ast_query *q,
+                      const struct bsubquery *sub)
+{
+    if (scope->condition == NULL || scope->place == PLACE_HAVING ||
+        q->body->kind != AST_BODY_SELECT || !must_be_in(scope->condition, q)) {
+        return false;
+    }
+    const struct ast_select *s = (const struct ast_select *)q->body;
+    return s->from != NULL && s->having == NULL && !aggregates(sub->root);
+}
+
 /* Casts the left side and the subquery's columns to types in which they compare as MySQL compares
  * them. */
 static db_err match_columns(struct binder *b, const struct scope *scope, struct bsubquery *sub,
@@ -240,6 +282,7 @@ static db_err match_columns(struct binder *b, const struct scope *scope, struct 
         scope->place == PLACE_WHERE || scope->place == PLACE_ON || scope->place == PLACE_HAVING;
     bool ordered = (sign[0] == '<' || sign[0] == '>') && sign[1] != '>';
     bool of_extreme = condition && !sub->correlated && ordered;
+    bool joined = sign[0] == '=' && is_joined(scope, q, sub);
     struct exactness exact = exactness_of(q, condition, ordered, of_extreme);
     sub->equal = BIND_ARRAY(b, struct bexpr *, n + 1);
     sub->compared = sub->root;
@@ -258,8 +301,10 @@ static db_err match_columns(struct binder *b, const struct scope *scope, struct 
         struct bexpr *column = items[i].expr;
         b->func.operation = sign;
         b->func.apart = true;
+        b->joins_query =
+            joined && bind__constant_of(b, sub->compared, sub->compared->columns[i].id) == NULL;
         db_err err = bind__comparison(b, AST_OP_EQ, left[i], column, &eq);
-        b->func.apart = false;
+        b->func.apart = b->joins_query = false;
         b->func.operation = NULL;
         if (err == ERR_SQL && b->opts->defines_view) { /* MYSQL: compared when the view is used */
             struct value known = value_int(1);

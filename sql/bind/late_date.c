@@ -103,7 +103,7 @@ static bool is_text(const struct sql_type *t)
 void bind__only_date(const struct binder *b, const struct bexpr *date, const struct bexpr *text,
                      struct func_arg *io)
 {
-    if (!b->of_block || b->func.among || b->func.apart || !io->want_cast ||
+    if (!b->of_block || b->func.among || (b->func.apart && !b->joins_query) || !io->want_cast ||
         io->want.id != TYPE_DATETIME || date->type.id != TYPE_DATE || !is_text(&text->type) ||
         !varies(date) || !varies(text)) {
         return;

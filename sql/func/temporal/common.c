@@ -55,7 +55,7 @@ unsigned temporal__decimals(const struct func_arg *arg)
     if (type_is_temporal(t)) {
         return t->decimals;
     }
-    if (t->id == TYPE_DECIMAL) {
+    if (t->id == TYPE_DECIMAL || t->id == TYPE_DOUBLE || t->id == TYPE_FLOAT) {
         return t->decimals > TIME_DECIMALS_MAX ? TIME_DECIMALS_MAX : t->decimals;
     }
     if (func__number(t) == NUM_INT || t->id == TYPE_NULL) {

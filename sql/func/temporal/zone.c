@@ -85,7 +85,9 @@ db_err temporal_bind_from_unix(BIND_ARGS)
 {
     unsigned decimals = temporal__decimals(&args[0]);
     if (!func__is_text(&args[0].type) || call->arg_count == 2) {
-        bool real = func__number(&args[0].type) == NUM_DOUBLE && args[0].type.id != TYPE_NULL;
+        bool fixed = args[0].type.id == TYPE_DOUBLE || args[0].type.id == TYPE_FLOAT;
+        bool real =
+            func__number(&args[0].type) == NUM_DOUBLE && args[0].type.id != TYPE_NULL && !fixed;
         decimals = real ? TIME_DECIMALS_MAX : decimals;
     } else {
         decimals = TIME_DECIMALS_MAX;
