@@ -123,7 +123,8 @@ double compare_tolerance(const struct sql_type *a, const struct sql_type *b)
 {
     unsigned da = fixed_decimals(a);
     unsigned db = fixed_decimals(b);
-    if (da >= DECIMALS_NOT_FIXED || db >= DECIMALS_NOT_FIXED) {
+    bool whole = da == 0 && db == 0 && !is_real(a) && !is_real(b);
+    if (da >= DECIMALS_NOT_FIXED || db >= DECIMALS_NOT_FIXED || whole) {
         return 0;
     }
     return 0.5 / pow(10, da > db ? da : db);

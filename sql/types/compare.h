@@ -60,7 +60,7 @@ static inline int compare_doubles(double a, double b)
 
 /* MYSQL: doubles whose decimals are both fixed (FLOAT(M,D), DOUBLE(M,D) and what is made of them,
  * beside integers and decimals, too) are equal when they differ by less than this: half a unit of
- * the last decimal. 0: they compare to the last bit. */
+ * the last decimal. 0: they compare to the last bit, as do dates and numbers without decimals. */
 double compare_tolerance(const struct sql_type *a, const struct sql_type *b);
 static inline int compare_near(double a, double b, double tolerance)
 {
