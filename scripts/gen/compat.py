@@ -89,7 +89,7 @@ know).
   when its database is dropped cannot be reached until the database exists again.
 - FLUSH of tables, logs (their files are opened for each entry), status, optimizer costs and user resources answers OK: nothing of theirs is kept that could be stale.
 - Privileges: the tables of the schema `mysql` about accounts are read only. `mysql_native_password` is there.
-  HANDLER ... OPEN asks for SELECT on the table (MySQL: on a column of it, and READ on the table).
+  HANDLER ... READ goes by the privileges of the moment, and its errors name the table (MySQL: those of OPEN, the alias).
   Certificates of clients are checked by `--tls-ca`, without one by the CA that the node has made itself. Failed log-ins
   (`FAILED_LOGIN_ATTEMPTS`) are counted for all nodes and outlive a restart. `PROXY` is kept and
   shown, nobody becomes another user by it. All columns that an invoker's view selects are checked, not only those that are read.

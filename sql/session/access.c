@@ -159,6 +159,12 @@ static db_err database(struct sql_session *s, const struct ast_database_ddl *d, 
     return name.ptr == NULL ? ERR_OK : priv_need_schema(&s->priv, want, name, &s->diag);
 }
 
+db_err access__handler(struct sql_session *s, const struct ast_name *table)
+{
+    TRY(priv_refresh(&s->priv));
+    return need_somewhere(s, table, PRIV_SELECT);
+}
+
 static db_err each_table(struct sql_session *s, const struct ast_name_list *names, priv_t want)
 {
     for (uint32_t i = 0; i < names->count; i++) {

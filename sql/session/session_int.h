@@ -686,6 +686,8 @@ bool estimate_outgrown(struct sql_session *s, struct plan *plan);
 db_err access__check(struct statement *st, const struct ast_stmt *ast);
 /* SHOW and DESCRIBE, once what they name is known to exist. */
 db_err access__show(struct sql_session *s, const struct ast_stmt *ast);
+/* May the table be opened by HANDLER? ERR_SQL 1142. */
+MUST_USE db_err access__handler(struct sql_session *s, const struct ast_name *table);
 db_err access__schema(struct sql_session *s, struct slice schema,
                       struct diag *diag); /* USE: 1044 */
 db_err access__variable(struct sql_session *s, enum sysvar_id id, enum ast_scope scope);
