@@ -195,6 +195,7 @@ know).
   which it takes for the same, as ADDTIME and SUBTIME
   of the same values; rows that an interval of text misses by a key of its first characters in a collation that tells case; frames of `RANGE ... INTERVAL` where a zero date is among the rows; zero dates that it misses by a key
   for text that is no date (without one it finds them);
+  a zero DATETIME that COALESCE and IFNULL give, which it passes over where they are compared (modes `NO_ZERO_DATE`, `NO_ZERO_IN_DATE`);
   constant bounds of BETWEEN with COLLATE, which it converts to the column's character set all the same (3854), and, when they are equal in the column's collation, takes for `=` of the first;
   an UPDATE of several tables that writes to one while it reads it, and compares what it has just written (a generated column);
   `VALUES ROW(...) ORDER BY`, which orders nothing; NULL that GROUP_CONCAT's ORDER BY takes for 0 or ''; `SHA2(LEAST(x, y), n)`, which takes the least of the bytes;

@@ -2,7 +2,7 @@
 import re
 
 import known
-from known import VIEW, equal_rows, literal_form, loosely, reach, views_of
+from known import VIEW, equal_rows, letting_zeros, literal_form, loosely, reach, views_of
 
 BOUNDS = re.compile(r" BETWEEN ", re.IGNORECASE)
 BESIDE = re.compile(r" AND ", re.IGNORECASE)
@@ -61,7 +61,19 @@ def wide_products(server, oracle, sql, ordered, folded):
     return equal
 
 
-EXPLANATIONS = known.EXPLANATIONS + (constant_bounds, zeros_with_sign, wide_products)
+FIRST_VALUE = re.compile(r"\b(?:COALESCE|IFNULL)\(")
+
+
+def zeros_passed_over(server, oracle, sql, ordered, folded):
+    """COALESCE and IFNULL show a zero DATETIME, but where it is compared the reference passes it over in the modes NO_ZERO_DATE and
+    NO_ZERO_IN_DATE: it answers as the server does without them."""
+    text = sql if isinstance(sql, str) else literal_form(sql)
+    if FIRST_VALUE.search(text or "") is None:
+        return False
+    return equal_rows(loosely(server, sql, ordered, folded), letting_zeros(oracle, lambda: loosely(oracle, text, ordered, folded)))
+
+
+EXPLANATIONS = known.EXPLANATIONS + (constant_bounds, zeros_with_sign, wide_products, zeros_passed_over)
 
 
 def is_known(server, oracle, sql, ordered, folded, got, wanted):
