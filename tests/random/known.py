@@ -102,8 +102,16 @@ def of_values(got, wanted, text, server, oracle, whole):
     errors = {a[1] for a, _, _ in sides}
     if not errors & OF_VALUES or not errors <= OF_ROWS:
         return False
-    words = whole if isinstance(whole, str) else literal_form(whole) or (whole[-1] if isinstance(whole, list) else str(whole))
-    return all(one_met(a[1], mine.said.get(str(text)), words, mine, other) for a, mine, other in sides if a[1] in OF_VALUES)
+    return all(any(one_met(a[1], mine.said.get(str(text)), w, mine, other) for w in executed(whole)) for a, mine, other in sides if a[1] in OF_VALUES)
+
+
+def executed(whole):
+    """What is asked, with values in the places of parameters: the texts of each EXECUTE, any of which may have ended with the error."""
+    if isinstance(whole, str):
+        return [whole]
+    ends = [i + 1 for i, s in enumerate(whole) if s.startswith("EXECUTE")] if isinstance(whole, list) else []
+    forms = [literal_form(whole[:end]) for end in ends] or [literal_form(whole)]
+    return list(dict.fromkeys(f for f in forms if f is not None)) or [whole[-1] if isinstance(whole, list) else str(whole)]
 
 
 def of_characters(got, wanted, text, server, oracle):
@@ -121,8 +129,7 @@ def of_two(got, wanted, text, server, oracle, whole):
     errors = {a[1] for a, _, _ in sides if a[0] == "error"}
     if len(errors) != 2 or not errors <= OF_VALUES | OF_EXPRESSIONS:
         return False
-    words = whole if isinstance(whole, str) else literal_form(whole) or (whole[-1] if isinstance(whole, list) else str(whole))
-    return all(mine.said.get(str(text)) and one_met(a[1], mine.said[str(text)], words, mine, other) for a, mine, other in sides)
+    return all(mine.said.get(str(text)) and any(one_met(a[1], mine.said[str(text)], w, mine, other) for w in executed(whole)) for a, mine, other in sides)
 
 
 NO_COMMON = (1267, 1270, 1271)
