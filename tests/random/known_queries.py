@@ -73,7 +73,25 @@ def zeros_passed_over(server, oracle, sql, ordered, folded):
     return equal_rows(loosely(server, sql, ordered, folded), letting_zeros(oracle, lambda: loosely(oracle, text, ordered, folded)))
 
 
-EXPLANATIONS = known.EXPLANATIONS + (constant_bounds, zeros_with_sign, wide_products, zeros_passed_over)
+CHOOSES = re.compile(r"\b(?:IF|NULLIF)\(|\bCASE\b")
+TEXT_GIVEN = re.compile(r"^(SET @p\d = )'\s*(-?\d*(?:\.\d+)?).*'$", re.DOTALL)
+
+
+def chosen_parameter(server, oracle, sql, ordered, folded):
+    """Text for a parameter that is a number by the other branches of IF, CASE or NULLIF: the reference shows it as it is, and answers as the server
+    does when it is the number that it begins with."""
+    if not isinstance(sql, list) or not sql[0].startswith("PREPARE s FROM '") or CHOOSES.search(sql[0]) is None:
+        return False
+    ours, given = loosely(server, sql, ordered, folded), [i for i, s in enumerate(sql) if TEXT_GIVEN.match(s)]
+    for some in [[i] for i in given] + [given]:
+        numbers = [TEXT_GIVEN.sub(lambda m: m.group(1) + (m.group(2) if m.group(2) not in ("", "-") else "0"), s) if i in some else s
+                   for i, s in enumerate(sql)]
+        if equal_rows(ours, loosely(oracle, literal_form(numbers) or "", ordered, folded)):
+            return True
+    return False
+
+
+EXPLANATIONS = known.EXPLANATIONS + (constant_bounds, zeros_with_sign, wide_products, zeros_passed_over, chosen_parameter)
 
 
 def is_known(server, oracle, sql, ordered, folded, got, wanted):
