@@ -271,18 +271,19 @@ def time_decimals(server, oracle, sql, ordered, folded):
 def of_itself(server, oracle, sql, ordered, folded):
     """The reference answers another plan of the same query as the server does: without indexes, or without what it makes of subqueries and
     of conditions on derived tables."""
+    alike = lambda a, b: equal_rows(a, b) or a == b == ("error", TOO_LONG)
     text = sql if isinstance(sql, str) else literal_form(sql)
     if text is None:
         return False
     ours = loosely(server, sql, ordered, folded)
-    if NAMED.search(text) and equal_rows(ours, loosely(oracle, NAMED.sub(r"\1 \2 USE INDEX ()", text), ordered, folded)):
+    if NAMED.search(text) and alike(ours, loosely(oracle, NAMED.sub(r"\1 \2 USE INDEX ()", text), ordered, folded)):
         return True
     if "(SELECT" not in text and not VIEW.search(text):
         return False
     oracle.change("SET optimizer_switch = 'materialization=off,semijoin=off,subquery_to_derived=off,derived_condition_pushdown=off'")
     answer = loosely(oracle, text, ordered, folded)
     oracle.change("SET optimizer_switch = DEFAULT")
-    return equal_rows(ours, answer)
+    return alike(ours, answer)
 
 
 def of_semijoin(oracle, sql, got, wanted):
