@@ -1,9 +1,10 @@
-/* slice, buf, diag, err, list, heap, rand, clock, scope. */
+/* slice, buf, blob, diag, err, list, heap, rand, clock, scope. */
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/blob.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/diag.h"
@@ -12,6 +13,7 @@
 #include "base/rand.h"
 #include "base/scope.h"
 #include "base/slice.h"
+#include "base/test_counting.h"
 #include "base/test_main.h"
 
 static void test_slice(void **state UNUSED)
@@ -308,6 +310,28 @@ static void test_buf_quoted(void **state)
     buf_fini(&small);
 }
 
+static void test_blob(void **state UNUSED)
+{
+    mem_set_allocator(&counting_allocator);
+    size_t live = counting_live;
+    struct blob *b = blob_new(100);
+    assert_int_equal(b->size, 100);
+    memset(b->data, 'x', 100);
+    assert_ptr_equal(blob_ref(b), b);
+    blob_ref_many(b, 3);
+    blob_unref(b);
+    blob_unref_many(b, 3);
+    assert_true(counting_live > live && b->data[99] == 'x');
+    blob_unref(b);
+    assert_int_equal(counting_live, live);
+    b = blob_new(0);
+    blob_ref_many(b, 2);
+    blob_unref_many(b, 3);
+    blob_unref(NULL);
+    assert_int_equal(counting_live, live);
+    mem_set_allocator(NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -316,7 +340,7 @@ int main(void)
         cmocka_unit_test(test_err),    cmocka_unit_test(test_list),
         cmocka_unit_test(test_heap),   cmocka_unit_test(test_rand),
         cmocka_unit_test(test_clock),  cmocka_unit_test(test_buf_quoted),
-        cmocka_unit_test(test_scope),
+        cmocka_unit_test(test_scope),  cmocka_unit_test(test_blob),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

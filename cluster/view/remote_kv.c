@@ -46,17 +46,17 @@ static db_err outcome(enum kv_method m, db_err err, const struct rpc_reply *repl
 
 static void drop_blob(void *blob)
 {
-    rpc_blob_unref(blob);
+    blob_unref(blob);
 }
 
 static db_err decode(enum kv_method m, const struct rpc_msg *msg, size_t count, struct arena *arena,
                      struct diag *diag, struct kv_reply *reply, union kv_any_resp *resp)
 {
     if (msg->blob != NULL) { /* what is decoded points there */
-        struct rpc_blob *kept = rpc_blob_ref(msg->blob);
+        struct blob *kept = blob_ref(msg->blob);
         db_err err = arena_on_reset(arena, drop_blob, kept);
         if (err != ERR_OK) {
-            rpc_blob_unref(kept);
+            blob_unref(kept);
             return err;
         }
     }

@@ -224,13 +224,13 @@ static void conf_make_joint(const struct raft_conf *now, struct raft_conf *next)
 static db_err conf_entry(struct raft *r, const struct raft_conf *conf)
 {
     ASSERT(r->role == RAFT_LEADER);
-    struct raft_blob *blob = raft_blob_new(RAFT_CONF_ENCODED_MAX);
+    struct blob *blob = blob_new(RAFT_CONF_ENCODED_MAX);
     if (blob == NULL) {
         return ERR_NOMEM;
     }
     size_t size = raft_conf_encode(conf, blob->data);
     raft__leader_append(r, RAFT_ENTRY_CONF, slice_of(blob->data, size), blob);
-    raft_blob_unref(blob);
+    blob_unref(blob);
     raft__conf_append(r, conf, r->last);
     raft__leader_commit(r);
     return ERR_OK;

@@ -68,10 +68,10 @@ static void blobs_ref(const struct raft_entry *entries, size_t count)
 {
     ASSERT(entries != NULL || count == 0);
     for (size_t i = 0; i < count;) {
-        struct raft_blob *blob = entries[i].blob;
+        struct blob *blob = entries[i].blob;
         size_t run = blob_run(&entries[i], count - i);
         if (blob != NULL) {
-            atomic_fetch_add_explicit(&blob->refs, (uint32_t)run, memory_order_relaxed);
+            blob_ref_many(blob, (uint32_t)run);
         }
         i += run;
     }
@@ -81,14 +81,10 @@ static void blobs_unref(const struct raft_entry *entries, size_t count)
 {
     ASSERT(entries != NULL || count == 0);
     for (size_t i = 0; i < count;) {
-        struct raft_blob *blob = entries[i].blob;
+        struct blob *blob = entries[i].blob;
         size_t run = blob_run(&entries[i], count - i);
         if (blob != NULL) {
-            if (run > 1) {
-                /* Not the last reference: this run still holds one. */
-                atomic_fetch_sub_explicit(&blob->refs, (uint32_t)(run - 1), memory_order_release);
-            }
-            raft_blob_unref(blob);
+            blob_unref_many(blob, (uint32_t)run);
         }
         i += run;
     }

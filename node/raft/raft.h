@@ -23,7 +23,7 @@
  * valid until raft_advance (the log copies entries when they are added to its batch, messages are
  * encoded or their blobs referenced, entries to apply are put into the write batch).
  *
- * Entry data lives in a struct raft_blob: a reference-counted piece of memory that holds the data
+ * Entry data lives in a struct blob: a reference-counted piece of memory that holds the data
  * of one or many entries (a proposal, a received message). The core takes its own references and
  * copies no data. An entry whose blob is NULL has been paged from the log, or carries no data.
  *
@@ -42,6 +42,7 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "base/blob.h"
 #include "base/err.h"
 #include "base/slice.h"
 
@@ -55,25 +56,12 @@ enum raft_entry_type {
     RAFT_ENTRY_CONF = 2, /* data: the whole new configuration, raft_conf_decode */
 };
 
-/* Made with one reference. Referencing and dropping is thread-safe; `free` runs on the last drop.
- */
-struct raft_blob {
-    _Atomic uint32_t refs;
-    uint32_t size;                        /* of data; for accounting only when data is elsewhere */
-    void (*free)(struct raft_blob *blob); /* NULL: made by raft_blob_new */
-    uint8_t data[];
-};
-
-struct raft_blob *raft_blob_new(size_t size); /* NULL when memory is out or size is above 4 GiB */
-void raft_blob_ref(struct raft_blob *blob);
-void raft_blob_unref(struct raft_blob *blob); /* NULL is fine */
-
 struct raft_entry {
     uint64_t index;
     uint64_t term;
-    struct slice data;      /* inside blob, or in the page arena */
-    struct raft_blob *blob; /* or NULL */
-    uint8_t type;           /* enum raft_entry_type */
+    struct slice data; /* inside blob, or in the page arena */
+    struct blob *blob; /* or NULL */
+    uint8_t type;      /* enum raft_entry_type */
 };
 
 /* ---- configuration of the group ---- */
@@ -308,7 +296,7 @@ struct raft_event {
         struct {
             const struct slice *data; /* each inside blob */
             size_t count;
-            struct raft_blob *blob; /* referenced by the core; the caller keeps its own reference */
+            struct blob *blob; /* referenced by the core; the caller keeps its own reference */
         } propose;
         uint64_t persist_seq; /* PERSISTED: all up to this one are durable */
         uint64_t applied_index;

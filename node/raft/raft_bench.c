@@ -88,7 +88,7 @@ static void step(struct replica *rep, struct raft_event ev)
 }
 
 /* A round's entries are one proposal with one blob; only the first no-op has none. */
-static struct raft_blob *message_blob(const struct raft_msg *m)
+static struct blob *message_blob(const struct raft_msg *m)
 {
     ASSERT(m->entry_count > 0);
     return m->entries[m->entry_count - 1].blob;
@@ -107,9 +107,9 @@ static void post(const struct raft_msg *m)
         copy->entries = g_wire + g_wire_count;
         memcpy(g_wire + g_wire_count, m->entries, m->entry_count * sizeof(*m->entries));
         g_wire_count += m->entry_count;
-        struct raft_blob *blob = message_blob(m);
+        struct blob *blob = message_blob(m);
         if (blob != NULL) {
-            raft_blob_ref(blob);
+            blob_ref(blob);
         }
     }
 }
@@ -117,7 +117,7 @@ static void post(const struct raft_msg *m)
 static void post_done(const struct raft_msg *m)
 {
     if (m->entry_count > 0) {
-        raft_blob_unref(message_blob(m));
+        blob_unref(message_blob(m));
     }
 }
 
@@ -195,7 +195,7 @@ static void group_open(struct group *g, uint64_t seed)
     ASSERT(raft_role(g->replicas[0].raft) == RAFT_LEADER);
 }
 
-static void propose(struct group *g, struct raft_blob *blob, size_t count)
+static void propose(struct group *g, struct blob *blob, size_t count)
 {
     struct slice data[BATCH_MAX];
     for (size_t i = 0; i < count; i++) {
@@ -233,10 +233,10 @@ static void run(size_t groups, size_t batch)
     for (size_t n = 0; n < rounds; n++) {
         g_now += 1000000;
         for (size_t i = 0; i < groups; i++) {
-            struct raft_blob *blob = raft_blob_new(batch * ENTRY_SIZE);
+            struct blob *blob = blob_new(batch * ENTRY_SIZE);
             ASSERT(blob != NULL);
             propose(&all[i], blob, batch);
-            raft_blob_unref(blob);
+            blob_unref(blob);
             settle(&all[i]);
         }
     }

@@ -255,7 +255,7 @@ void raft__become_leader(struct raft *r);
 MUST_USE db_err raft__leader_response(struct raft *r, const struct raft_msg *m);
 MUST_USE db_err raft__propose(struct raft *r, const struct raft_event *ev);
 void raft__transfer_progress(struct raft *r);
-void raft__leader_append(struct raft *r, uint8_t type, struct slice data, struct raft_blob *blob);
+void raft__leader_append(struct raft *r, uint8_t type, struct slice data, struct blob *blob);
 void raft__leader_commit(struct raft *r);
 void raft__leader_tick(struct raft *r);
 void raft__leader_heartbeat(struct raft *r);

@@ -129,7 +129,7 @@ static void cluster_free(struct cluster *c)
     for (size_t i = 0; i < NODES; i++) {
         raft_free(c->nodes[i].raft);
         for (uint64_t k = 1; k <= c->nodes[i].last; k++) {
-            raft_blob_unref(c->nodes[i].log[k].blob);
+            blob_unref(c->nodes[i].log[k].blob);
         }
     }
     mem_free(c);
@@ -155,7 +155,7 @@ static void post(struct cluster *c, const struct raft_msg *m)
         c->queue[at].entries = c->entries[at];
         for (size_t i = 0; i < m->entry_count; i++) {
             if (c->entries[at][i].blob != NULL) {
-                raft_blob_ref(c->entries[at][i].blob);
+                blob_ref(c->entries[at][i].blob);
             }
         }
     }
@@ -171,12 +171,12 @@ static void persist(struct node *n, const struct raft_ready *rd)
         const struct raft_entry *e = &rd->entries[i];
         assert_true(e->index <= LOG_MAX);
         for (uint64_t k = e->index; k <= n->last; k++) {
-            raft_blob_unref(n->log[k].blob);
+            blob_unref(n->log[k].blob);
         }
         n->log[e->index] = *e;
         n->last = e->index;
         if (e->blob != NULL) {
-            raft_blob_ref(e->blob);
+            blob_ref(e->blob);
         }
     }
 }
@@ -235,7 +235,7 @@ static void settle(struct cluster *c)
             }
             assert_true(err == ERR_OK || err == ERR_NOMEM);
             for (size_t i = 0; i < m.entry_count; i++) {
-                raft_blob_unref(entries[i].blob);
+                blob_unref(entries[i].blob);
             }
             any = true;
             if (to->raft != NULL) {
@@ -258,7 +258,7 @@ static void elect(struct cluster *c, uint64_t id)
 
 static db_err propose(struct cluster *c, struct node *n, size_t size)
 {
-    struct raft_blob *blob = raft_blob_new(size);
+    struct blob *blob = blob_new(size);
     if (blob == NULL) {
         return ERR_NOMEM;
     }
@@ -269,7 +269,7 @@ static db_err propose(struct cluster *c, struct node *n, size_t size)
     ev.u.propose.count = 1;
     ev.u.propose.blob = blob;
     db_err err = step(c, n, ev);
-    raft_blob_unref(blob);
+    blob_unref(blob);
     return err;
 }
 
@@ -682,7 +682,7 @@ static void test_snapshot(void **state)
             third->base_term = third->raft->snapshot.term;
             for (uint64_t k = 1; k <= third->base; k++) { /* the test's own log is empty now */
                 if (k <= before) {
-                    raft_blob_unref(third->log[k].blob);
+                    blob_unref(third->log[k].blob);
                 }
                 third->log[k].blob = NULL;
             }

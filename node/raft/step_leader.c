@@ -22,7 +22,7 @@ void raft__become_leader(struct raft *r)
 }
 
 /* One entry; its place has been reserved. */
-void raft__leader_append(struct raft *r, uint8_t type, struct slice data, struct raft_blob *blob)
+void raft__leader_append(struct raft *r, uint8_t type, struct slice data, struct blob *blob)
 {
     ASSERT(r->role == RAFT_LEADER);
     struct raft_entry e = {

@@ -136,7 +136,7 @@ void merge_hold_orphan(struct replica *r)
 static void hold_free(struct merge_hold *h)
 {
     for (size_t i = 0; i < h->count; i++) {
-        raft_blob_unref(h->entries[i].blob);
+        blob_unref(h->entries[i].blob);
     }
     mem_free(h->entries);
     mem_free(h->end);
@@ -167,9 +167,9 @@ db_err merge_hold_entries(struct replica *r, const struct raft_entry *entries, s
     for (size_t i = 0; i < count; i++) {
         struct raft_entry e = entries[i];
         if (e.blob != NULL) {
-            raft_blob_ref(e.blob);
+            blob_ref(e.blob);
         } else if (e.data.len != 0) { /* a page of the log, which the core will reuse */
-            e.blob = raft_blob_new(e.data.len);
+            e.blob = blob_new(e.data.len);
             if (e.blob == NULL) {
                 return ERR_NOMEM;
             }

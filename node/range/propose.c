@@ -136,7 +136,7 @@ static db_err step_chosen(struct range_loop *l, struct replica *r, struct propos
                           size_t count, size_t bytes)
 {
     struct slice data[STEP_MAX];
-    struct raft_blob *blob = raft_blob_new(bytes);
+    struct blob *blob = blob_new(bytes);
     if (blob == NULL) {
         return ERR_NOMEM;
     }
@@ -157,7 +157,7 @@ static db_err step_chosen(struct range_loop *l, struct replica *r, struct propos
     if (!replica_step(l, r, &ev, &err)) {
         err = ERR_COMMIT_UNKNOWN;
     }
-    raft_blob_unref(blob);
+    blob_unref(blob);
     return err;
 }
 

@@ -137,7 +137,7 @@ static bool get_varint(struct msg_reader *r, uint64_t *ret_v)
     return varint_get(&r->pos, r->end, ret_v);
 }
 
-static db_err get_entries(struct msg_reader *r, struct raft_blob *blob, struct slice payload,
+static db_err get_entries(struct msg_reader *r, struct blob *blob, struct slice payload,
                           struct arena *arena, struct raft_msg *m)
 {
     uint64_t count;
@@ -194,7 +194,7 @@ static db_err get_snapshot(struct msg_reader *r, struct arena *arena, struct raf
     return ERR_OK;
 }
 
-db_err raft_msg_decode(struct slice header, struct raft_blob *blob, struct slice payload,
+db_err raft_msg_decode(struct slice header, struct blob *blob, struct slice payload,
                        struct arena *arena, range_id_t *ret_range, struct raft_msg *ret_msg)
 {
     struct msg_reader r = {header.ptr, header.ptr + header.len};

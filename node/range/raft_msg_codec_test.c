@@ -5,9 +5,9 @@
 
 /* Messages survive the way to bytes and back; no bytes crash the way in. */
 
-static struct raft_blob *random_blob(struct rand *r, size_t size)
+static struct blob *random_blob(struct rand *r, size_t size)
 {
-    struct raft_blob *b = raft_blob_new(size);
+    struct blob *b = blob_new(size);
     assert_non_null(b);
     for (size_t i = 0; i < size; i++) {
         b->data[i] = (uint8_t)rand_u64(r);
@@ -83,7 +83,7 @@ static void test_round_trip(void **state)
         range_id_t range;
         struct arena a;
         struct buf b;
-        struct raft_blob *blob = random_blob(&r, ENTRIES * ENTRY_BYTES);
+        struct blob *blob = random_blob(&r, ENTRIES * ENTRY_BYTES);
         random_msg(&r, &m, &snap);
         size_t used = 0;
         if (m.type == RAFT_MSG_APPEND) {
@@ -123,7 +123,7 @@ static void test_round_trip(void **state)
         }
         buf_fini(&b);
         arena_fini(&a);
-        raft_blob_unref(blob);
+        blob_unref(blob);
     }
 }
 
@@ -134,7 +134,7 @@ static void test_random_bytes(void **state)
     (void)state;
     rand_seed(&r, 2);
     arena_init(&a, NULL, NULL, 0);
-    struct raft_blob *blob = random_blob(&r, 4096);
+    struct blob *blob = random_blob(&r, 4096);
     unsigned good = 0;
     for (int round = 0; round < 200000; round++) {
         uint8_t bytes[128];
@@ -155,7 +155,7 @@ static void test_random_bytes(void **state)
         arena_reset(&a);
     }
     assert_true(good > 0);
-    raft_blob_unref(blob);
+    blob_unref(blob);
     arena_fini(&a);
 }
 

@@ -235,7 +235,7 @@ static db_err add_entries(struct range_loop *l, struct submission *s, struct sub
         ASSERT(entries[i].blob != NULL || entries[i].data.len == 0);
         kept[s->entry_count++] = entries[i];
         if (entries[i].blob != NULL) {
-            raft_blob_ref(entries[i].blob);
+            blob_ref(entries[i].blob);
         }
     }
     item->count = n;
@@ -282,7 +282,7 @@ static db_err write_ready(struct range_loop *l, struct replica *r, const struct 
 static void submission_recycle(struct submission *s)
 {
     for (size_t i = 0; i < s->entry_count; i++) {
-        raft_blob_unref(s->entries[i].blob);
+        blob_unref(s->entries[i].blob);
     }
     s->entry_count = s->item_count = 0;
     s->batch = NULL;

@@ -28,7 +28,7 @@
 void raft_in_free(struct raft_in *in)
 {
     for (size_t i = 0; i < in->m.entry_count; i++) {
-        raft_blob_unref(in->entries[i].blob);
+        blob_unref(in->entries[i].blob);
     }
     mem_free(in);
 }
@@ -266,7 +266,7 @@ void range_store_receive(struct range_store *rs, node_id_t from, range_id_t rang
     for (size_t i = 0; i < msg->entry_count; i++) {
         in->entries[i] = msg->entries[i];
         if (in->entries[i].blob != NULL) {
-            raft_blob_ref(in->entries[i].blob);
+            blob_ref(in->entries[i].blob);
         }
     }
     inbox_push(r, &in->msg);

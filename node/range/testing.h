@@ -78,7 +78,7 @@ struct tpacket {
     bool link;
     uint8_t link_bytes[LINK_MSG_SIZE];
     size_t header;
-    struct raft_blob *blob; /* header and payload */
+    struct blob *blob; /* header and payload */
 };
 
 static inline bool t_chance(struct tcluster *c, unsigned permille)
@@ -129,7 +129,7 @@ static inline void t_deliver(struct tpacket *p)
     if (n != NULL) {
         t_done(n);
     }
-    raft_blob_unref(p->blob);
+    blob_unref(p->blob);
     mem_free(p);
     atomic_fetch_sub(&c->in_flight, 1);
 }
@@ -163,7 +163,7 @@ static inline void t_post(struct tnode *n, node_id_t to, struct tpacket *p)
     CHECK(to != n->id && to <= T_NODES_MAX);
     atomic_fetch_add(&c->packets, 1);
     if (atomic_load(&c->cut[n->id][to]) || t_chance(c, atomic_load(&c->loss_permille))) {
-        raft_blob_unref(p->blob);
+        blob_unref(p->blob);
         mem_free(p);
         return;
     }
@@ -190,7 +190,7 @@ static inline void t_send(struct replica_transport *t, node_id_t to, range_id_t 
     }
     CHECK_OK(raft_msg_encode(&b, range, &m));
     p->header = b.len;
-    p->blob = raft_blob_new(b.len + raft_msg_payload_size(msg));
+    p->blob = blob_new(b.len + raft_msg_payload_size(msg));
     CHECK(p->blob != NULL);
     memcpy(p->blob->data, b.ptr, b.len);
     uint8_t *pos = p->blob->data + b.len;

@@ -125,7 +125,7 @@ size_t raft_msg_payload_size(const struct raft_msg *msg);
  * into it and name it as theirs, without a reference of their own: the caller's must live as long
  * as the message is used (range_store_receive takes what it needs). Entries and a snapshot's meta
  * are in the arena. ERR_CORRUPT, ERR_NOMEM, ERR_LIMIT. */
-MUST_USE db_err raft_msg_decode(struct slice header, struct raft_blob *blob, struct slice payload,
+MUST_USE db_err raft_msg_decode(struct slice header, struct blob *blob, struct slice payload,
                                 struct arena *arena, range_id_t *ret_range,
                                 struct raft_msg *ret_msg);
 

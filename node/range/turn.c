@@ -242,7 +242,7 @@ static void free_submissions(struct list *head)
     while ((node = list_pop_front(head)) != NULL) {
         struct submission *s = CONTAINER_OF(node, struct submission, link);
         for (size_t i = 0; i < s->entry_count; i++) {
-            raft_blob_unref(s->entries[i].blob);
+            blob_unref(s->entries[i].blob);
         }
         mem_free(s->items);
         mem_free(s->entries);

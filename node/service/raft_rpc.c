@@ -24,33 +24,6 @@ static struct rpc_peer *peer_of(struct replica_transport *t, node_id_t node)
     return client == NULL ? NULL : rpc_client_peer(client, node);
 }
 
-/* An rpc blob that stands for a reference of a Raft blob. */
-struct lent_blob {
-    struct rpc_blob base;
-    struct raft_blob *raft;
-};
-
-static void lent_free(struct rpc_blob *b)
-{
-    struct lent_blob *l = CONTAINER_OF(b, struct lent_blob, base);
-    raft_blob_unref(l->raft);
-    mem_free(l);
-}
-
-static struct rpc_blob *lend(struct raft_blob *raft, struct slice data)
-{
-    struct lent_blob *l = mem_calloc(1, sizeof(*l));
-    if (l != NULL) {
-        atomic_init(&l->base.refs, 1);
-        l->base.size = data.len;
-        l->base.free = lent_free;
-        l->base.data = (uint8_t *)(uintptr_t)data.ptr;
-        l->raft = raft;
-        raft_blob_ref(raft);
-    }
-    return l == NULL ? NULL : &l->base;
-}
-
 /* Entries in parts: the short ones are copied by the call, and runs of them that lie side by side
  * (one proposal's blob) go as one piece. False: more pieces than one message may have. */
 static bool gather(const struct raft_msg *msg, struct rpc_part *parts, unsigned *ret_count)
@@ -71,16 +44,16 @@ static bool gather(const struct raft_msg *msg, struct rpc_part *parts, unsigned 
             return false;
         }
         bool whole = e->blob != NULL && e->data.len >= COPY_BELOW;
-        parts[n++] = (struct rpc_part){e->data, whole ? lend(e->blob, e->data) : NULL};
+        parts[n++] = (struct rpc_part){e->data, whole ? blob_ref(e->blob) : NULL};
     }
     *ret_count = n;
     return true;
 }
 
 /* Many pieces: one after the other into one blob. */
-static struct rpc_blob *flatten(const struct raft_msg *msg)
+static struct blob *flatten(const struct raft_msg *msg)
 {
-    struct rpc_blob *b = rpc_blob_new(raft_msg_payload_size(msg));
+    struct blob *b = blob_new(raft_msg_payload_size(msg));
     size_t at = 0;
     for (size_t i = 0; b != NULL && i < msg->entry_count; i++) {
         struct slice d = msg->entries[i].data;
@@ -105,9 +78,9 @@ static void raft_send(struct replica_transport *t, node_id_t to, range_id_t rang
         return; /* as lost on the way */
     }
     if (!gather(msg, parts, &count)) {
-        struct rpc_blob *all = flatten(msg);
+        struct blob *all = flatten(msg);
         for (unsigned i = 0; i < PARTS_MAX; i++) {
-            rpc_blob_unref(parts[i].owner);
+            blob_unref(parts[i].owner);
         }
         count = all == NULL ? 0 : 1;
         parts[0] =
@@ -120,7 +93,7 @@ static void raft_send(struct replica_transport *t, node_id_t to, range_id_t rang
     bool sent = rpc_send(peer, RPC_M_raft_messages, buf_slice(&header), parts, count);
     (void)sent;
     for (unsigned i = 0; i < count; i++) {
-        rpc_blob_unref(parts[i].owner);
+        blob_unref(parts[i].owner);
     }
     buf_fini(&header);
 }
@@ -204,21 +177,8 @@ void rpc_replica_transport_use(struct rpc_replica_transport *t, struct rpc_clien
 
 /* ---- in ---- */
 
-/* A Raft blob that stands for a reference of an rpc blob. */
-struct kept_blob {
-    struct rpc_blob *rpc;
-    struct raft_blob raft; /* its data is elsewhere */
-};
-
-static void kept_free(struct raft_blob *b)
-{
-    struct kept_blob *k = CONTAINER_OF(b, struct kept_blob, raft);
-    rpc_blob_unref(k->rpc);
-    mem_free(k);
-}
-
 /* *payload is moved to where the blob has it. NULL for an empty payload; false without memory. */
-static bool keep(const struct rpc_msg *msg, struct slice *payload, struct raft_blob **ret_blob)
+static bool keep(const struct rpc_msg *msg, struct slice *payload, struct blob **ret_blob)
 {
     *ret_blob = NULL;
     *payload = msg->payload;
@@ -226,7 +186,7 @@ static bool keep(const struct rpc_msg *msg, struct slice *payload, struct raft_b
         return true;
     }
     if (payload->len < COPY_BELOW) {
-        struct raft_blob *b = raft_blob_new(payload->len);
+        struct blob *b = blob_new(payload->len);
         if (b == NULL) {
             return false;
         }
@@ -235,15 +195,7 @@ static bool keep(const struct rpc_msg *msg, struct slice *payload, struct raft_b
         *ret_blob = b;
         return true;
     }
-    struct kept_blob *k = mem_calloc(1, sizeof(*k));
-    if (k == NULL) {
-        return false;
-    }
-    k->rpc = rpc_blob_ref(msg->blob);
-    atomic_init(&k->raft.refs, 1);
-    k->raft.size = (uint32_t)payload->len;
-    k->raft.free = kept_free;
-    *ret_blob = &k->raft;
+    *ret_blob = blob_ref(msg->blob);
     return true;
 }
 
@@ -252,7 +204,7 @@ static void on_message(void *ctx, const struct rpc_peer_info *from, const struct
     struct rpc_services *s = ctx;
     struct arena arena;
     struct slice payload;
-    struct raft_blob *blob;
+    struct blob *blob;
     struct raft_msg m;
     range_id_t range;
     if (!keep(msg, &payload, &blob)) {
@@ -266,7 +218,7 @@ static void on_message(void *ctx, const struct rpc_peer_info *from, const struct
     } else {
         LOG_WARN("raft.message.malformed", F_U64("node", from->node), F_ERR(err));
     }
-    raft_blob_unref(blob);
+    blob_unref(blob);
     arena_fini(&arena);
 }
 

@@ -119,7 +119,7 @@ bool rpc_send(struct rpc_peer *peer, enum rpc_method method, struct slice header
 /* --- replies --- */
 
 /* The call is out of its slot: fills in its result and wakes it. */
-static void finish_call(struct rpc_call_wait *call, struct rpc_blob *blob,
+static void finish_call(struct rpc_call_wait *call, struct blob *blob,
                         const struct rpc_frame *frame)
 {
     db_err err = ERR_OK;
@@ -137,7 +137,7 @@ static void finish_call(struct rpc_call_wait *call, struct rpc_blob *blob,
     wait_signal(&call->waiter, (int)err);
 }
 
-static void on_reply(struct link *l, struct rpc_blob *blob, const struct rpc_frame *frame)
+static void on_reply(struct link *l, struct blob *blob, const struct rpc_frame *frame)
 {
     pthread_mutex_lock(&l->lock);
     struct pending *p = slot_find(l, frame->head.id);
@@ -151,7 +151,7 @@ static void on_reply(struct link *l, struct rpc_blob *blob, const struct rpc_fra
     }
 }
 
-static void on_stream_frame(struct link *l, struct rpc_blob *blob, const struct rpc_frame *frame)
+static void on_stream_frame(struct link *l, struct blob *blob, const struct rpc_frame *frame)
 {
     pthread_mutex_lock(&l->lock);
     struct pending *p = slot_find(l, frame->head.id);
@@ -175,7 +175,7 @@ static void on_stream_frame(struct link *l, struct rpc_blob *blob, const struct 
     rpc_stream_unref(s);
 }
 
-bool link__on_frames(void *ctx, struct rpc_conn *c, struct rpc_blob *blob,
+bool link__on_frames(void *ctx, struct rpc_conn *c, struct blob *blob,
                      const struct rpc_frame *frames, unsigned count)
 {
     struct link *l = ctx;

@@ -83,7 +83,7 @@ static void round_trips(void *arg)
     struct pair *p = arg;
     static const size_t sizes[] = {0, 1, 100, 4096, 5000, 65536, 70000, 1 << 20, 20 << 20};
     for (size_t i = 0; i < ARRAY_COUNT(sizes); i++) {
-        struct rpc_blob *blob = rpc_blob_new(sizes[i]);
+        struct blob *blob = blob_new(sizes[i]);
         for (size_t k = 0; k < sizes[i]; k++) {
             blob->data[k] = (uint8_t)(k * 7 + i);
         }
@@ -98,7 +98,7 @@ static void round_trips(void *arg)
         CHECK(slice_eq(reply.msg.header, SLICE_LIT("head")));
         CHECK(slice_eq(reply.msg.payload, slice_of(blob->data, sizes[i])));
         rpc_msg_release(&reply.msg);
-        rpc_blob_unref(blob);
+        blob_unref(blob);
     }
 }
 
@@ -141,12 +141,12 @@ static void errors(void *arg)
     err = call_bytes(nobody, RPC_M_selftest_call, SLICE_EMPTY, SLICE_EMPTY, 0, &diag, &reply);
     CHECK(err == ERR_UNAVAILABLE && !reply.executed_maybe);
 
-    struct rpc_blob *big = rpc_blob_new(65 << 20);
+    struct blob *big = blob_new(65 << 20);
     const struct rpc_part part = {slice_of(big->data, big->size), big};
     const struct rpc_call call = {RPC_M_selftest_call, SLICE_EMPTY, &part, 1, 0};
     CHECK(rpc_call(p->peer, &call, &diag, &reply) == ERR_LIMIT);
     CHECK(!reply.executed_maybe);
-    rpc_blob_unref(big);
+    blob_unref(big);
 }
 
 static void test_errors(void **state UNUSED)

@@ -140,7 +140,7 @@ void client__kick(struct rpc_client *client); /* the clockwork looks at all link
 /* call.c */
 /* With the lock held: the connection has ended; its calls and streams learn that. */
 void link__fail_pending(struct link *l, struct rpc_conn *conn, db_err unsent, const char *text);
-bool link__on_frames(void *ctx, struct rpc_conn *c, struct rpc_blob *blob,
+bool link__on_frames(void *ctx, struct rpc_conn *c, struct blob *blob,
                      const struct rpc_frame *frames, unsigned count);
 
 #endif

@@ -599,7 +599,7 @@ static void tls_payload(void *arg)
     struct pair *p = arg;
     static const size_t sizes[] = {0, 1, 16384, 70000, 1 << 20, 9 << 20};
     for (size_t i = 0; i < ARRAY_COUNT(sizes); i++) {
-        struct rpc_blob *blob = rpc_blob_new(sizes[i]);
+        struct blob *blob = blob_new(sizes[i]);
         for (size_t k = 0; k < sizes[i]; k++) {
             blob->data[k] = (uint8_t)(k * 11 + i);
         }
@@ -609,7 +609,7 @@ static void tls_payload(void *arg)
                             &diag, &reply));
         CHECK(slice_eq(reply.msg.payload, slice_of(blob->data, sizes[i])));
         rpc_msg_release(&reply.msg);
-        rpc_blob_unref(blob);
+        blob_unref(blob);
     }
 }
 

@@ -151,7 +151,7 @@ static void stream_main(void *arg)
     struct load *l = arg;
     struct rpc_stream *s;
     struct diag diag = {0};
-    struct rpc_blob *blob = rpc_blob_new(RPC_STREAM_CHUNK_MAX / 2);
+    struct blob *blob = blob_new(RPC_STREAM_CHUNK_MAX / 2);
     CHECK(blob != NULL);
     memset(blob->data, 'x', blob->size);
     CHECK_OK(
@@ -163,7 +163,7 @@ static void stream_main(void *arg)
     }
     CHECK_OK(rpc_stream_finish(s, &diag));
     rpc_stream_free(s);
-    rpc_blob_unref(blob);
+    blob_unref(blob);
     atomic_fetch_sub(&l->live, 1);
 }
 

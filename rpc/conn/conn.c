@@ -67,7 +67,7 @@ void rpc_conn_unref(struct rpc_conn *c)
     rpc_pipe_close(c->pipe);
     rpc_pipe_free(c->pipe);
     conn__drop_queue(c);
-    rpc_blob_unref(c->in);
+    blob_unref(c->in);
     pthread_mutex_destroy(&c->lock);
     metrics_sub(METRIC_rpc_connections, 1);
     mem_free(c);
@@ -205,7 +205,7 @@ static struct out_chunk *chunk_new(struct rpc_conn *c)
 static void chunk_done(struct rpc_conn *c, struct out_chunk *k)
 {
     if (k->owner != NULL) {
-        rpc_blob_unref(k->owner);
+        blob_unref(k->owner);
     } else if (c->spare == NULL) {
         c->spare = k;
         return;
@@ -264,7 +264,7 @@ static db_err out_part(struct rpc_conn *c, const struct rpc_part *part)
         return ERR_NOMEM;
     }
     *k = (struct out_chunk){
-        .owner = rpc_blob_ref(part->owner), .data = part->bytes.ptr, .len = part->bytes.len};
+        .owner = blob_ref(part->owner), .data = part->bytes.ptr, .len = part->bytes.len};
     chunk_add(c, k);
     return ERR_OK;
 }

@@ -17,8 +17,8 @@ struct rpc_conn;
 struct rpc_conn_ops {
     /* Sound frames but PING and PONG. The slices lie in the blob; borrowed for the call. One call
      * at a time per connection. True: go on reading. False: read no more until rpc_conn_resume. */
-    bool (*frames)(void *ctx, struct rpc_conn *c, struct rpc_blob *blob,
-                   const struct rpc_frame *frames, unsigned count);
+    bool (*frames)(void *ctx, struct rpc_conn *c, struct blob *blob, const struct rpc_frame *frames,
+                   unsigned count);
     /* Once, when nothing will be read any more and nothing can be queued; why as it was ended. */
     void (*closed)(void *ctx, struct rpc_conn *c, db_err err, const char *text);
 };
@@ -68,7 +68,7 @@ void rpc_conn_move(struct rpc_conn *c, struct loop *loop);
 
 /* Reads a received message out of the read buffer: a small one is copied to a blob of its own, of a
  * large one the blob is shared. ERR_NOMEM. */
-MUST_USE db_err rpc_msg_take(struct rpc_blob *blob, struct slice header, struct slice payload,
+MUST_USE db_err rpc_msg_take(struct blob *blob, struct slice header, struct slice payload,
                              struct rpc_msg *ret_msg);
 
 /* ms until a deadline, for a frame: 0 none, at least 1. */

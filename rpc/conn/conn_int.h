@@ -8,7 +8,7 @@
 /* Bytes to be written: gathered copies, or borrowed from a blob. */
 struct out_chunk {
     struct out_chunk *next;
-    struct rpc_blob *owner; /* or NULL: the bytes follow */
+    struct blob *owner; /* or NULL: the bytes follow */
     const uint8_t *data;
     size_t len;
     size_t cap; /* 0 with an owner */
@@ -51,7 +51,7 @@ struct rpc_conn {
     bool read_parked;  /* guarded by lock */
     bool resume_early; /* guarded by lock: resumed before the reader had parked */
     bool read_ended;   /* guarded by lock */
-    struct rpc_blob *in;
+    struct blob *in;
     size_t in_start; /* of what is not parsed yet */
     size_t in_end;
 };

@@ -147,9 +147,9 @@ static void test_random(void **state UNUSED)
     }
 }
 
-static void test_blobs(void **state UNUSED)
+static void test_take(void **state UNUSED)
 {
-    struct rpc_blob *b = rpc_blob_new(10000);
+    struct blob *b = blob_new(10000);
     memset(b->data, 'x', 10000);
     struct rpc_msg small;
     struct rpc_msg large;
@@ -157,7 +157,7 @@ static void test_blobs(void **state UNUSED)
     CHECK_OK(rpc_msg_take(b, slice_of(b->data, 5), slice_of(b->data + 5, 9000), &large));
     assert_true(small.blob != b);
     assert_true(large.blob == b);
-    rpc_blob_unref(b);
+    blob_unref(b);
     assert_true(large.payload.ptr[8999] == 'x');
     assert_true(small.payload.ptr[4] == 'x' && small.header.len == 5);
     rpc_msg_release(&small);
@@ -185,7 +185,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_head),  cmocka_unit_test(test_errors),
         cmocka_unit_test(test_hello), cmocka_unit_test(test_random),
-        cmocka_unit_test(test_blobs), cmocka_unit_test(test_methods),
+        cmocka_unit_test(test_take),  cmocka_unit_test(test_methods),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -133,14 +133,14 @@ static db_err make_room(struct rpc_conn *c, size_t want, uint8_t **ret_ptr, size
         if (alone && c->in->size == size) {
             memmove(c->in->data, c->in->data + c->in_start, left);
         } else {
-            struct rpc_blob *blob = rpc_blob_new(size);
+            struct blob *blob = blob_new(size);
             if (blob == NULL) {
                 return ERR_NOMEM;
             }
             if (left > 0) {
                 memcpy(blob->data, c->in->data + c->in_start, left);
             }
-            rpc_blob_unref(c->in);
+            blob_unref(c->in);
             c->in = blob;
         }
         c->in_start = 0;
@@ -254,15 +254,15 @@ void rpc_conn_resume(struct rpc_conn *c)
     }
 }
 
-db_err rpc_msg_take(struct rpc_blob *blob, struct slice header, struct slice payload,
+db_err rpc_msg_take(struct blob *blob, struct slice header, struct slice payload,
                     struct rpc_msg *ret_msg)
 {
     size_t size = header.len + payload.len;
     if (size > RPC_COPY_MAX) {
-        *ret_msg = (struct rpc_msg){header, payload, rpc_blob_ref(blob)};
+        *ret_msg = (struct rpc_msg){header, payload, blob_ref(blob)};
         return ERR_OK;
     }
-    struct rpc_blob *own = rpc_blob_new(size);
+    struct blob *own = blob_new(size);
     if (own == NULL) {
         return ERR_NOMEM;
     }

@@ -32,43 +32,9 @@ const char *rpc_class_name(enum rpc_class class)
     return (unsigned)class < RPC_CLASS__COUNT ? names[class] : "unknown";
 }
 
-struct rpc_blob *rpc_blob_new(size_t size)
-{
-    struct rpc_blob *blob = mem_alloc(sizeof(*blob) + size);
-    if (blob != NULL) {
-        atomic_init(&blob->refs, 1);
-        blob->size = size;
-        blob->free = NULL;
-        blob->data = (uint8_t *)(blob + 1);
-    }
-    return blob;
-}
-
-struct rpc_blob *rpc_blob_ref(struct rpc_blob *blob)
-{
-    atomic_fetch_add_explicit(&blob->refs, 1, memory_order_relaxed);
-    return blob;
-}
-
-void rpc_blob_unref(struct rpc_blob *blob)
-{
-    if (blob == NULL) {
-        return;
-    }
-    uint32_t before = atomic_fetch_sub_explicit(&blob->refs, 1, memory_order_acq_rel);
-    ASSERT(before > 0);
-    if (before == 1) {
-        if (blob->free != NULL) {
-            blob->free(blob);
-        } else {
-            mem_free(blob);
-        }
-    }
-}
-
 void rpc_msg_release(struct rpc_msg *msg)
 {
-    rpc_blob_unref(msg->blob);
+    blob_unref(msg->blob);
     *msg = (struct rpc_msg){0};
 }
 

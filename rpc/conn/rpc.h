@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/blob.h"
 #include "base/diag.h"
 #include "base/err.h"
 #include "base/slice.h"
@@ -37,23 +38,11 @@ struct rpc_method_info {
 const struct rpc_method_info *rpc_method_info(unsigned number);
 const char *rpc_class_name(enum rpc_class class);
 
-/* Bytes with a count of references: received payloads, and payloads to be sent without a copy. */
-struct rpc_blob {
-    _Atomic uint32_t refs;
-    size_t size;                         /* of data */
-    void (*free)(struct rpc_blob *blob); /* NULL: mem_free(blob) */
-    uint8_t *data;
-};
-/* One reference, data behind the head. NULL when memory is out. */
-struct rpc_blob *rpc_blob_new(size_t size);
-struct rpc_blob *rpc_blob_ref(struct rpc_blob *blob); /* returns it */
-void rpc_blob_unref(struct rpc_blob *blob);           /* NULL is fine */
-
 /* A piece of a payload to be sent. owner NULL: the bytes are copied during the call. With an owner
  * large pieces are not copied: a reference is held until they are written. */
 struct rpc_part {
     struct slice bytes;
-    struct rpc_blob *owner;
+    struct blob *owner;
 };
 #define RPC_PART(s) ((struct rpc_part){(s), NULL})
 
@@ -61,7 +50,7 @@ struct rpc_part {
 struct rpc_msg {
     struct slice header;
     struct slice payload;
-    struct rpc_blob *blob; /* may be shared with neighbours from the same read (up to 64 KiB) */
+    struct blob *blob; /* may be shared with neighbours from the same read (up to 64 KiB) */
 };
 /* Drops the reference and empties the message. Fine on a zeroed one. */
 void rpc_msg_release(struct rpc_msg *msg);

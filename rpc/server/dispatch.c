@@ -27,7 +27,7 @@
 struct batch {
     struct loop_task task;
     struct server_conn *sc;
-    struct rpc_blob *blob;
+    struct blob *blob;
     unsigned count;
     struct rpc_frame frames[];
 };
@@ -42,7 +42,7 @@ static void run_batch(struct loop_task *task)
         const struct rpc_msg msg = {f->header, f->payload, b->blob};
         h->oneway(h->ctx, &sc->info, &msg);
     }
-    rpc_blob_unref(b->blob);
+    blob_unref(b->blob);
     mem_free(b);
     pthread_mutex_lock(&sc->lock);
     sc->batches--;
@@ -56,7 +56,7 @@ static void run_batch(struct loop_task *task)
 }
 
 /* False: no memory. */
-static bool add_oneway(struct server_conn *sc, struct batch **inout_batch, struct rpc_blob *blob,
+static bool add_oneway(struct server_conn *sc, struct batch **inout_batch, struct blob *blob,
                        const struct rpc_frame *f, unsigned room)
 {
     const struct rpc_method_info *m = rpc_method_info(f->head.method);
@@ -79,7 +79,7 @@ static bool add_oneway(struct server_conn *sc, struct batch **inout_batch, struc
         }
         b->task.fn = run_batch;
         b->sc = sc;
-        b->blob = rpc_blob_ref(blob);
+        b->blob = blob_ref(blob);
         b->count = 0;
         *inout_batch = b;
     }
@@ -285,7 +285,7 @@ static db_err request_enter(struct server_conn *sc, struct rpc_request *req)
     return hash_insert(&sc->requests, &req->by_id, hash);
 }
 
-static db_err request_new(struct server_conn *sc, struct rpc_blob *blob, const struct rpc_frame *f,
+static db_err request_new(struct server_conn *sc, struct blob *blob, const struct rpc_frame *f,
                           struct diag *diag, struct rpc_request **ret_req)
 {
     TRY(request_allowed(sc, f, diag));
@@ -358,7 +358,7 @@ static unsigned choose_loop(struct rpc_server *s)
     return atomic_fetch_add_explicit(&s->request_loop, 1, memory_order_relaxed) % n;
 }
 
-static void add_request(struct server_conn *sc, struct rpc_blob *blob, const struct rpc_frame *f)
+static void add_request(struct server_conn *sc, struct blob *blob, const struct rpc_frame *f)
 {
     struct diag diag;
     diag_reset(&diag);
@@ -437,8 +437,7 @@ void server__cancel_all(struct server_conn *sc, const char *text)
     }
 }
 
-static void on_stream_frame(struct server_conn *sc, struct rpc_blob *blob,
-                            const struct rpc_frame *f)
+static void on_stream_frame(struct server_conn *sc, struct blob *blob, const struct rpc_frame *f)
 {
     pthread_mutex_lock(&sc->lock);
     struct rpc_request *req = find_request(sc, f->head.id);
@@ -453,7 +452,7 @@ static void on_stream_frame(struct server_conn *sc, struct rpc_blob *blob,
     rpc_stream_unref(s);
 }
 
-bool server__on_frames(void *ctx, struct rpc_conn *c, struct rpc_blob *blob,
+bool server__on_frames(void *ctx, struct rpc_conn *c, struct blob *blob,
                        const struct rpc_frame *frames, unsigned count)
 {
     struct server_conn *sc = ctx;

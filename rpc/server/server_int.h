@@ -111,7 +111,7 @@ void server_conn__unref(struct server_conn *sc);
 bool server__hello(struct server_conn *sc, const struct rpc_frame *frame);
 void server__forget_node(struct rpc_server *s, struct server_conn *sc); /* with s->lock held */
 /* dispatch.c */
-bool server__on_frames(void *ctx, struct rpc_conn *c, struct rpc_blob *blob,
+bool server__on_frames(void *ctx, struct rpc_conn *c, struct blob *blob,
                        const struct rpc_frame *frames, unsigned count);
 void server__cancel_all(struct server_conn *sc, const char *text);
 

@@ -16,8 +16,7 @@ struct rpc_stream *rpc_stream_ref(struct rpc_stream *s);
 void rpc_stream_unref(struct rpc_stream *s);
 /* A frame of the stream. Any thread, one at a time. True: the stream is over, the owner may forget
  * it. */
-bool rpc_stream_on_frame(struct rpc_stream *s, struct rpc_blob *blob,
-                         const struct rpc_frame *frame);
+bool rpc_stream_on_frame(struct rpc_stream *s, struct blob *blob, const struct rpc_frame *frame);
 /* Its connection is gone. */
 void rpc_stream_lost(struct rpc_stream *s, db_err err, const char *text);
 /* The serving side: the handler has returned. */

@@ -387,7 +387,7 @@ void rpc_stream_done(struct rpc_stream *s, db_err err, const struct diag *diag)
 
 /* --- frames --- */
 
-static void on_data(struct rpc_stream *s, struct rpc_blob *blob, const struct rpc_frame *frame)
+static void on_data(struct rpc_stream *s, struct blob *blob, const struct rpc_frame *frame)
 {
     struct chunk *k = mem_calloc(1, sizeof(*k));
     if (k == NULL || rpc_msg_take(blob, frame->header, frame->payload, &k->msg) != ERR_OK) {
@@ -440,7 +440,7 @@ static void on_ended(struct rpc_stream *s, const struct rpc_frame *frame)
     s->forgotten = true;
 }
 
-bool rpc_stream_on_frame(struct rpc_stream *s, struct rpc_blob *blob, const struct rpc_frame *frame)
+bool rpc_stream_on_frame(struct rpc_stream *s, struct blob *blob, const struct rpc_frame *frame)
 {
     switch ((int)frame->head.type) {
     case RPC_FRAME_STREAM_DATA: on_data(s, blob, frame); return false;

@@ -48,12 +48,12 @@ static db_err read_all(struct rpc_stream *s, bool slowly, struct diag *diag)
 
 static db_err write_chunk(struct rpc_stream *s, unsigned n, struct diag *diag)
 {
-    struct rpc_blob *blob = rpc_blob_new(CHUNK);
+    struct blob *blob = blob_new(CHUNK);
     CHECK(blob != NULL);
     fill(blob->data, CHUNK, n);
     const struct rpc_part part = {slice_of(blob->data, CHUNK), blob};
     db_err err = rpc_stream_write(s, slice_of(&n, sizeof(n)), &part, 1, diag);
-    rpc_blob_unref(blob);
+    blob_unref(blob);
     return err;
 }
 

@@ -154,7 +154,7 @@ void sim_disk_submit(struct sim_replica *rep, const struct raft_ready *rd)
         for (size_t i = 0; i < w->count; i++) {
             w->entries[i] = rd->entries[i];
             if (w->entries[i].blob != NULL) {
-                raft_blob_ref(w->entries[i].blob);
+                blob_ref(w->entries[i].blob);
             }
             sim_log_append(&rep->mem, &rd->entries[i]);
             sim_check_entry(rep, &rep->mem.v[rep->mem.count - 1]);
@@ -176,7 +176,7 @@ void sim_disk_submit(struct sim_replica *rep, const struct raft_ready *rd)
 static void write_free(struct sim_write *w)
 {
     for (size_t i = 0; i < w->count; i++) {
-        raft_blob_unref(w->entries[i].blob);
+        blob_unref(w->entries[i].blob);
     }
     mem_free(w->entries);
     w->entries = NULL;

@@ -11,7 +11,7 @@ void sim_log_truncate(struct sim_log *log, uint64_t from)
 {
     ASSERT(from > log->base_index);
     while (log->count > 0 && log->v[log->count - 1].e.index >= from) {
-        raft_blob_unref(log->v[--log->count].e.blob);
+        blob_unref(log->v[--log->count].e.blob);
     }
 }
 
@@ -49,7 +49,7 @@ void sim_log_append(struct sim_log *log, const struct raft_entry *e)
     chain = sim_hash(chain, head, sizeof(head));
     chain = sim_hash(chain, e->data.ptr, e->data.len);
     if (e->blob != NULL) {
-        raft_blob_ref(e->blob);
+        blob_ref(e->blob);
     }
     log->v[log->count++] = (struct sim_entry){.e = *e, .chain = chain};
 }
@@ -65,7 +65,7 @@ void sim_log_compact(struct sim_log *log, uint64_t to)
     log->base_chain = log->v[n - 1].chain;
     log->base_index = to;
     for (size_t i = 0; i < n; i++) {
-        raft_blob_unref(log->v[i].e.blob);
+        blob_unref(log->v[i].e.blob);
     }
     memmove(log->v, log->v + n, (log->count - n) * sizeof(*log->v));
     log->count -= n;

@@ -13,7 +13,7 @@ void sim_packet_free(struct sim_packet *p)
         return;
     }
     for (size_t i = 0; i < p->msg.entry_count; i++) {
-        raft_blob_unref(p->entries[i].blob);
+        blob_unref(p->entries[i].blob);
     }
     mem_free(p);
 }
@@ -28,7 +28,7 @@ static struct sim_packet *packet_copy(const struct raft_msg *m)
     for (size_t i = 0; i < m->entry_count; i++) {
         size += m->entries[i].data.len;
     }
-    struct raft_blob *blob = m->entry_count > 0 ? raft_blob_new(size) : NULL;
+    struct blob *blob = m->entry_count > 0 ? blob_new(size) : NULL;
     size_t at = 0;
     for (size_t i = 0; i < m->entry_count; i++) {
         const struct raft_entry *e = &m->entries[i];
@@ -39,9 +39,9 @@ static struct sim_packet *packet_copy(const struct raft_msg *m)
             memcpy(blob->data + at, e->data.ptr, e->data.len);
         }
         at += e->data.len;
-        raft_blob_ref(blob);
+        blob_ref(blob);
     }
-    raft_blob_unref(blob);
+    blob_unref(blob);
     p->msg.entries = m->entry_count > 0 ? p->entries : NULL;
     return p;
 }

@@ -417,7 +417,7 @@ db_err sim_propose(struct sim_replica *rep, uint32_t count, uint32_t size)
 {
     enum { BATCH_MAX = 16 };
     ASSERT(count <= BATCH_MAX && size >= 9);
-    struct raft_blob *blob = raft_blob_new((size_t)count * size);
+    struct blob *blob = blob_new((size_t)count * size);
     ASSERT(blob != NULL);
     struct slice data[BATCH_MAX];
     for (uint32_t i = 0; i < count; i++) {
@@ -433,7 +433,7 @@ db_err sim_propose(struct sim_replica *rep, uint32_t count, uint32_t size)
     ev.u.propose.count = count;
     ev.u.propose.blob = blob;
     db_err err = sim_step(rep, &ev);
-    raft_blob_unref(blob);
+    blob_unref(blob);
     rep->sim->proposals += err == ERR_OK ? count : 0;
     return err;
 }
