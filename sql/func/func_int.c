@@ -154,7 +154,7 @@ void func__want_valid(struct func_arg *a, unsigned collation)
 }
 
 static db_err join_subject(struct func_bind_ctx *ctx, struct func_arg *a,
-                           const struct collation *to)
+                           const struct collation *to, bool at_once)
 {
     bool text = type_is_string(&a->type);
     const struct collation *from = collation_by_id(text ? a->type.collation : a->want.collation);
@@ -172,7 +172,7 @@ static db_err join_subject(struct func_bind_ctx *ctx, struct func_arg *a,
         const struct value *v = a->constant;
         struct slice made;
         size_t lost = 0;
-        if (v != NULL && !v->is_null && v->phys == PHYS_STR) {
+        if (at_once && v != NULL && !v->is_null && v->phys == PHYS_STR) {
             TRY(charset_convert_arena(from->cs, v->str, to->cs, ctx->arena, &made, &lost));
         }
         if (lost != 0 && !ctx->view) {
@@ -183,8 +183,9 @@ static db_err join_subject(struct func_bind_ctx *ctx, struct func_arg *a,
     return ERR_OK;
 }
 
-db_err func__subject_text(struct func_bind_ctx *ctx, struct func_call *call,
-                          struct func_arg *subject, struct func_arg *const *others, uint32_t count)
+static db_err subject_text(struct func_bind_ctx *ctx, struct func_call *call,
+                           struct func_arg *subject, struct func_arg *const *others, uint32_t count,
+                           bool at_once)
 {
     func__want_text(ctx, subject);
     const struct sql_type *t = subject->want_cast ? &subject->want : &subject->type;
@@ -199,9 +200,22 @@ db_err func__subject_text(struct func_bind_ctx *ctx, struct func_call *call,
     TRY(collation_require_id(call->collation, ctx->diag, &to));
     for (uint32_t i = 0; i < count; i++) {
         func__want_text(ctx, others[i]);
-        TRY(join_subject(ctx, others[i], to));
+        TRY(join_subject(ctx, others[i], to, at_once));
     }
     return ERR_OK;
+}
+
+db_err func__subject_text(struct func_bind_ctx *ctx, struct func_call *call,
+                          struct func_arg *subject, struct func_arg *const *others, uint32_t count)
+{
+    return subject_text(ctx, call, subject, others, count, true);
+}
+
+db_err func__subject_text_later(struct func_bind_ctx *ctx, struct func_call *call,
+                                struct func_arg *subject, struct func_arg *const *others,
+                                uint32_t count)
+{
+    return subject_text(ctx, call, subject, others, count, false);
 }
 
 /* ---- arguments ---- */

@@ -62,6 +62,11 @@ void func__want_valid(struct func_arg *a, unsigned collation);
 MUST_USE db_err func__subject_text(struct func_bind_ctx *ctx, struct func_call *call,
                                    struct func_arg *subject, struct func_arg *const *others,
                                    uint32_t count);
+/* The same, but what has no such character is told of when it is looked for. MYSQL: TRIM and
+ * SUBSTRING_INDEX convert where they compute. */
+MUST_USE db_err func__subject_text_later(struct func_bind_ctx *ctx, struct func_call *call,
+                                         struct func_arg *subject, struct func_arg *const *others,
+                                         uint32_t count);
 
 /* ---- what arguments become ---- */
 

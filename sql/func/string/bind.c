@@ -99,7 +99,7 @@ db_err string_bind_part(BIND_ARGS)
 db_err string_bind_substring_index(BIND_ARGS)
 {
     struct func_arg *others[] = {&args[1]};
-    TRY(func__subject_text(ctx, call, &args[0], others, 1));
+    TRY(func__subject_text_later(ctx, call, &args[0], others, 1));
     func__want_int(&args[2]);
     set_chars(call, func__chars(&args[0].type));
     return ERR_OK;
@@ -226,7 +226,7 @@ db_err string_bind_trim(BIND_ARGS)
     (void)func__const_int(ctx, &args[0], &mode);
     call->variant = (int)mode;
     struct func_arg *others[] = {&args[call->arg_count - 1]};
-    TRY(func__subject_text(ctx, call, &args[1], others, call->arg_count == 3 ? 1 : 0));
+    TRY(func__subject_text_later(ctx, call, &args[1], others, call->arg_count == 3 ? 1 : 0));
     set_chars(call, chars_in(&args[1].type, call->collation));
     return ERR_OK;
 }
