@@ -8,6 +8,8 @@
  * outer side to the inner one; the results of an aggregation whose groups are known; expressions of
  * known columns. Of a derived table that is kept apart, and not made part of the query, nothing is
  * learnt before one of its columns is known, and nothing where an outer join may make up its rows.
+ * WHERE with the inner joins' ON, and an outer join's ON with those in its inner side, tell nothing
+ * when a part of them is FALSE of itself.
  */
 #include "sql/bind/bind_int.h"
 
@@ -21,6 +23,7 @@ struct depend {
     struct bexpr **made; /* by col_id: what a merged derived table shows as the column, or NULL */
     uint32_t depth;      /* subqueries around what is looked at, up to the query that asks */
     bool changed;
+    bool never; /* the conditions of what is looked at are FALSE of themselves: they tell nothing */
 };
 
 /* The conditions above a node. */
@@ -32,6 +35,10 @@ struct above {
 
 static db_err spread(struct depend *d, const struct lnode *n, const struct above *above,
                      bool inner);
+
+/* Are the conditions of n, and of what is joined into it, FALSE of themselves? */
+static db_err is_never(struct depend *d, const struct lnode *n, const struct above *above,
+                       bool *ret);
 
 static void learn(struct depend *d, col_id_t id)
 {
@@ -115,10 +122,14 @@ static db_err of_subquery(struct depend *d, const struct bexpr *e, const struct 
     if (e->u.subquery.negated || items == NULL) {
         return ERR_OK;
     }
+    bool around = d->never;
+    TRY(is_never(d, items->children[0], NULL, &d->never));
+    bool never = d->never;
     d->depth++;
     db_err err = spread(d, items->children[0], NULL, false);
     d->depth--;
-    if (err == ERR_OK && in) {
+    d->never = around;
+    if (err == ERR_OK && in && !never) {
         of_items(d, e, items, into);
     }
     return err;
@@ -128,7 +139,7 @@ static db_err of_subquery(struct depend *d, const struct bexpr *e, const struct 
 static db_err subqueries(struct depend *d, struct bexpr *const *list, uint32_t n,
                          const struct lnode *into)
 {
-    for (uint32_t i = 0; i < n; i++) {
+    for (uint32_t i = 0; i < n && !d->never; i++) {
         if (list[i]->kind == BEXPR_SUBQUERY_IN || list[i]->kind == BEXPR_SUBQUERY_EXISTS) {
             TRY(of_subquery(d, list[i], into));
         }
@@ -141,7 +152,7 @@ static db_err subqueries(struct depend *d, struct bexpr *const *list, uint32_t n
 static void equalities(struct depend *d, struct bexpr *const *list, uint32_t n,
                        const struct lnode *into, bool constants)
 {
-    for (uint32_t i = 0; i < n; i++) {
+    for (uint32_t i = 0; i < n && !d->never; i++) {
         const struct bexpr *c = list[i];
         if (c->kind != BEXPR_FUNC || c->arg_count != 2 ||
             strcmp(c->u.func->def->name, "op_eq") != 0) {
@@ -348,6 +359,7 @@ static bool shut(const struct depend *d, const struct lnode *n, const struct lno
 
 static db_err spread_all(struct depend *d, const struct lnode *n, bool inner)
 {
+    TRY(d->never ? ERR_OK : is_never(d, n, NULL, &d->never));
     do {
         d->changed = false;
         TRY(spread(d, n, NULL, inner));
@@ -369,7 +381,8 @@ static db_err of_reference(struct depend *d, const struct lnode *n, bool inner)
                          .known = BIND_ARRAY(d->b, bool, d->b->next_col + 1),
                          .reads = d->reads,
                          .made = d->made,
-                         .depth = d->depth};
+                         .depth = d->depth,
+                         .never = d->never && !is_kept(d->b, query)};
     if (own.known == NULL) {
         return ERR_NOMEM;
     }
@@ -434,26 +447,110 @@ static db_err of_outer_on(struct depend *d, const struct lnode *n, bool right, b
     return a.yes ? subqueries(d, n->u.join.on, n->u.join.on_count, made_up) : ERR_OK;
 }
 
+static enum join_kind kind_of_join(const struct depend *d, const struct lnode *n,
+                                   const struct above *above)
+{
+    bool l = nulls_refused(d, above, n->children[0]);
+    bool r = nulls_refused(d, above, n->children[1]);
+    return join_without_nulls(n->u.join.kind, l, r);
+}
+
+static void note_made(struct depend *d, const struct lnode *n)
+{
+    for (uint32_t i = 0; i < n->u.project.count; i++) {
+        d->made[n->u.project.exprs[i].out] = n->u.project.exprs[i].expr;
+    }
+}
+
+static db_err is_never_join(struct depend *d, const struct lnode *n, const struct above *above,
+                            bool *ret)
+{
+    const struct above on = {above, n->u.join.on, n->u.join.on_count};
+    enum join_kind k = kind_of_join(d, n, above);
+    if (k != JOIN_INNER && k != JOIN_CROSS) {
+        bool outer = k == JOIN_LEFT || k == JOIN_RIGHT;
+        return outer ? is_never(d, n->children[k == JOIN_RIGHT], above, ret) : ERR_OK;
+    }
+    TRY(bind__never_true(d->b, n->u.join.on, n->u.join.on_count, ret));
+    for (int i = 0; i < 2 && !*ret; i++) {
+        TRY(is_never(d, n->children[i], &on, ret));
+    }
+    return ERR_OK;
+}
+
+static db_err is_never(struct depend *d, const struct lnode *n, const struct above *above,
+                       bool *ret)
+{
+    *ret = false;
+    switch ((int)n->kind) {
+    case LNODE_FILTER: {
+        const struct above where = {above, n->u.filter.conjuncts, n->u.filter.count};
+        TRY(bind__never_true(d->b, n->u.filter.conjuncts, n->u.filter.count, ret));
+        return *ret ? ERR_OK : is_never(d, n->children[0], &where, ret);
+    }
+    case LNODE_JOIN: return is_never_join(d, n, above, ret);
+    case LNODE_CTE_REF: {
+        const struct lnode *query = d->b->stmt->ctes[n->u.cte_ref.cte];
+        bool kept = n->u.cte_ref.working || is_kept(d->b, query);
+        return kept ? ERR_OK : is_never(d, query, NULL, ret);
+    }
+    case LNODE_PROJECT:
+        if (n->u.project.derived && is_kept(d->b, n)) {
+            return ERR_OK;
+        }
+        note_made(d, n);
+        return is_never(d, n->children[0], above, ret);
+    case LNODE_SORT:
+    case LNODE_DISTINCT:
+    case LNODE_LIMIT:
+    case LNODE_WINDOW: return is_never(d, n->children[0], NULL, ret);
+    default: return ERR_OK;
+    }
+}
+
+/* A side of a join whose rows an outer join makes up, and the join's condition. */
+static db_err of_made_up(struct depend *d, const struct lnode *n, bool right,
+                         const struct above *above, bool inner)
+{
+    bool around = d->never;
+    const struct lnode *side = n->children[right ? 0 : 1];
+    TRY(bind__never_true(d->b, n->u.join.on, n->u.join.on_count, &d->never));
+    TRY(d->never ? ERR_OK : is_never(d, side, above, &d->never));
+    TRY(of_outer_on(d, n, right, inner));
+    TRY(spread(d, side, d->never ? NULL : above, true));
+    d->never = around;
+    return ERR_OK;
+}
+
+/* A derived table that is kept apart. */
+static db_err of_kept(struct depend *d, const struct lnode *n, bool inner)
+{
+    bool around = d->never;
+    TRY(is_never(d, n, NULL, &d->never));
+    TRY(spread(d, n, NULL, inner));
+    d->never = around;
+    return ERR_OK;
+}
+
 static db_err of_join(struct depend *d, const struct lnode *n, const struct above *above,
                       bool inner)
 {
     const struct lnode *l = n->children[0], *r = n->children[1];
     const struct above on = {above, n->u.join.on, n->u.join.on_count};
     const struct above only_on = {NULL, n->u.join.on, n->u.join.on_count};
-    enum join_kind k =
-        join_without_nulls(n->u.join.kind, nulls_refused(d, above, l), nulls_refused(d, above, r));
+    enum join_kind k = kind_of_join(d, n, above);
     if (k == JOIN_INNER || k == JOIN_CROSS) {
         equalities(d, n->u.join.on, n->u.join.on_count, NULL, !inner);
         TRY(inner ? ERR_OK : subqueries(d, n->u.join.on, n->u.join.on_count, NULL));
         TRY(spread(d, l, &on, inner));
         return spread(d, r, &on, inner);
     }
-    if (k != JOIN_FULL) {
-        TRY(of_outer_on(d, n, k == JOIN_RIGHT, inner));
+    if (k == JOIN_FULL) {
+        TRY(spread(d, l, NULL, true));
+        return spread(d, r, NULL, true);
     }
-    const struct above *made_up = k == JOIN_FULL ? NULL : &only_on;
-    TRY(spread(d, l, k == JOIN_LEFT ? above : made_up, inner || k != JOIN_LEFT));
-    return spread(d, r, k == JOIN_RIGHT ? above : made_up, inner || k != JOIN_RIGHT);
+    TRY(of_made_up(d, n, k == JOIN_RIGHT, &only_on, inner));
+    return spread(d, k == JOIN_RIGHT ? r : l, above, inner);
 }
 
 /* inner: the rows may be those that an outer join makes up. */
@@ -466,7 +563,7 @@ static db_err spread(struct depend *d, const struct lnode *n, const struct above
         const struct above where = {above, n->u.filter.conjuncts, n->u.filter.count};
         equalities(d, n->u.filter.conjuncts, n->u.filter.count, NULL, !inner);
         TRY(inner ? ERR_OK : subqueries(d, n->u.filter.conjuncts, n->u.filter.count, NULL));
-        return spread(d, n->children[0], &where, inner);
+        return spread(d, n->children[0], d->never ? NULL : &where, inner);
     }
     case LNODE_CTE_REF: return of_reference(d, n, inner);
     case LNODE_PROJECT:
@@ -475,10 +572,11 @@ static db_err spread(struct depend *d, const struct lnode *n, const struct above
         }
         kept = n->u.project.derived && is_kept(d->b, n);
         of_project(d, n, kept);
-        for (uint32_t i = 0; i < n->u.project.count && !kept; i++) {
-            d->made[n->u.project.exprs[i].out] = n->u.project.exprs[i].expr;
+        if (kept) {
+            return of_kept(d, n->children[0], inner);
         }
-        return spread(d, n->children[0], kept ? NULL : above, inner);
+        note_made(d, n);
+        return spread(d, n->children[0], above, inner);
     case LNODE_AGGREGATE: of_aggregate(d, n); return ERR_OK;
     case LNODE_JOIN: return of_join(d, n, above, inner);
     case LNODE_SORT:

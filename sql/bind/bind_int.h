@@ -370,6 +370,10 @@ void bind__only_date(const struct binder *b, const struct bexpr *date, const str
                      struct func_arg *io);
 /* Is it a constant without the execution: of no column, variable, `?`, nor NOW() or USER()? */
 bool bind__is_known_early(const struct bexpr *e);
+/* never_true.c. Is one of the conditions not true whatever is read? What it says of a lifted
+ * literal serves this text alone. */
+MUST_USE db_err bind__never_true(struct binder *b, struct bexpr *const *conjuncts, uint32_t count,
+                                 bool *ret);
 /* The conditions of WHERE or ON, bound: which of their equalities refuse such text. */
 MUST_USE db_err bind__refuse_dates(struct binder *b, struct bexpr **conjuncts, uint32_t count);
 /* The cast is done once, when the statement begins. */
