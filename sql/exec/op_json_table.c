@@ -206,9 +206,8 @@ static db_err document(struct exec_ctx *ctx, struct op_json_table *s, struct sli
     if (*ret_null) {
         return ERR_OK;
     }
-    struct slice text = vec_str(v, 0);
     if (v->type->id == TYPE_JSON) {
-        return arena_copy(&s->scratch, text, ret);
+        return arena_copy(&s->scratch, vec_str(v, 0), ret);
     }
     if (!type_is_string(v->type)) {
         return my_error(ctx->diag, ER_INVALID_TYPE_FOR_JSON, 1u, name);
@@ -216,7 +215,8 @@ static db_err document(struct exec_ctx *ctx, struct op_json_table *s, struct sli
     if (v->type->collation == COLL_BINARY) {
         return my_error(ctx->diag, ER_INVALID_JSON_CHARSET, "binary");
     }
-    TRY(charset_convert_arena(collation_by_id(v->type->collation)->cs, text,
+    struct slice text;
+    TRY(charset_convert_arena(collation_by_id(v->type->collation)->cs, vec_str(v, 0),
                               charset_by_name(SLICE_LIT("utf8mb4")), &s->scratch, &text, NULL));
     db_err err = json_parse(&s->scratch, text, &n, &why);
     if (err == ERR_INVALID) {
