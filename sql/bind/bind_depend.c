@@ -317,9 +317,7 @@ static bool check_own(const struct bexpr *e, void *arg)
     return !*own;
 }
 
-/* MYSQL: a derived table is kept apart also for a select item with a subquery that is not the same
- * for all its rows. */
-static bool items_repeat(const struct lnode *n)
+bool bind__items_repeat(const struct lnode *n)
 {
     for (; n != NULL; n = n->child_count == 1 ? n->children[0] : NULL) {
         for (uint32_t i = 0; n->kind == LNODE_PROJECT && i < n->u.project.count; i++) {
@@ -340,7 +338,7 @@ static bool is_kept(const struct binder *b, const struct lnode *query)
 {
     const struct table_def *view = query->kind == LNODE_PROJECT ? query->u.project.view : NULL;
     return (view != NULL && view->view.algorithm == VIEW_TEMPTABLE) || bind__is_stored(b, query) ||
-           items_repeat(query);
+           bind__items_repeat(query);
 }
 
 /* Is nothing to be learnt of what lies in a derived table that is kept apart? */

@@ -256,6 +256,15 @@ static db_err keep_zeros(struct binder *b, struct lnode *n, const struct column_
     return ERR_OK;
 }
 
+/* MYSQL: what is longer than this and no column lies in a BLOB. */
+#define STORED_BYTES_MAX 512
+
+static bool is_long_bytes(const struct lcolumn *c)
+{
+    bool column = c->base != NULL || c->def != NULL || c->copied != NULL;
+    return !column && c->type.id == TYPE_VARBINARY && c->type.length > STORED_BYTES_MAX;
+}
+
 /* Gives a bound query's visible columns a table name (and names) of their own. */
 db_err bind__derived_columns(struct binder *b, struct slice alias,
                              const struct ast_ident_list *names, struct lnode *root,
@@ -275,8 +284,10 @@ db_err bind__derived_columns(struct binder *b, struct slice alias,
     if (root->kind == LNODE_PROJECT) {
         root->u.project.derived = true;
     }
+    bool kept = stored || bind__items_repeat(root);
     for (uint32_t i = 0; i < root->column_count; i++) {
         struct lcolumn *c = &cols[i];
+        c->in_blob = kept && is_long_bytes(c);
         if (stored) {
             const struct column_def *copied = c->copied;
             bind__column_as_stored(c);

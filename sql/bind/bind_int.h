@@ -370,6 +370,9 @@ void bind__only_date(const struct binder *b, const struct bexpr *date, const str
                      struct func_arg *io);
 /* Is it a constant without the execution: of no column, variable, `?`, nor NOW() or USER()? */
 bool bind__is_known_early(const struct bexpr *e);
+/* MYSQL: a derived table is kept apart also for a select item with a subquery that is not the same
+ * for all its rows (bind_depend.c). */
+bool bind__items_repeat(const struct lnode *n);
 /* never_true.c. Is one of the conditions not true whatever is read? What it says of a lifted
  * literal serves this text alone. */
 MUST_USE db_err bind__never_true(struct binder *b, struct bexpr *const *conjuncts, uint32_t count,

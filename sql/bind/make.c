@@ -184,6 +184,7 @@ struct func_arg bind__arg(const struct bexpr *e)
     a.lifted = e->kind == BEXPR_PARAM ? e->lifted : NULL;
     if (a.is_column && e->u.column.origin != NULL) {
         a.name = e->u.column.origin->name;
+        a.in_blob = e->u.column.origin->in_blob;
     }
     a.is_placeholder = e->placeholder;
     a.recoded = is_recoded(e);

@@ -14,7 +14,7 @@ static bool is_bytes(const struct func_arg *a)
 static bool meets_text(const struct func_arg *a, uint32_t texts)
 {
     return texts == 2 && is_bytes(a) &&
-           (type_is_blob(&a->type) || (a->type.id == TYPE_BINARY && a->is_column));
+           (type_is_blob(&a->type) || a->in_blob || (a->type.id == TYPE_BINARY && a->is_column));
 }
 
 static db_err mismatch(struct func_bind_ctx *ctx, const struct func_arg *bytes,
