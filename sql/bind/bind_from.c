@@ -296,6 +296,7 @@ db_err bind__derived_columns(struct binder *b, struct slice alias,
         c->type.flags &= (uint8_t)~TYPE_F_BOOL; /* MYSQL: a number in JSON */
         c->own_name = !stored && reads_table(root);
         c->table = table;
+        c->steady = bind__is_steady(b, root, c->id);
         c->need = 0;
         c->schema = SLICE_EMPTY;
         c->hidden = i >= visible;
@@ -379,7 +380,11 @@ static db_err bind_derived(struct binder *b, struct scope *scope, const struct a
     b->unsteady = before;
     b->view_reads = bind__rows_merge(root) ? b->view_reads : reads;
     TRY(bind__wrap(b, root, visible, ret));
-    return bind__derived_columns(b, d->alias, &d->columns, *ret, visible);
+    TRY(bind__derived_columns(b, d->alias, &d->columns, *ret, visible));
+    for (uint32_t i = 0; i < (*ret)->column_count && d->lateral; i++) {
+        (*ret)->columns[i].steady = false; /* its row is another for each of the tables before */
+    }
+    return ERR_OK;
 }
 
 /* MYSQL: only a secondary engine takes samples, and there is none. */

@@ -368,6 +368,9 @@ void bind__late_date(const struct binder *b, const struct func_arg *date, struct
  * DATE. */
 void bind__only_date(const struct binder *b, const struct bexpr *date, const struct bexpr *text,
                      struct func_arg *io);
+/* Has the column of a derived table's query one value in a statement? Of a table of one row at the
+ * most it has, and so has what a merged table makes of no columns. */
+bool bind__is_steady(const struct binder *b, const struct lnode *query, col_id_t id);
 /* Is it a constant without the execution: of no column, variable, `?`, nor NOW() or USER()? */
 bool bind__is_known_early(const struct bexpr *e);
 /* MYSQL: a derived table is kept apart also for a select item with a subquery that is not the same

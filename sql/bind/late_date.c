@@ -8,7 +8,8 @@
  *
  * MYSQL: of text that differs from row to row only the date is compared with a DATE that does, too;
  * not among the values of IN, BETWEEN, CASE and NULLIF, nor where rows are put in order, and only
- * where a join is made: in query blocks, and conditions of changes of several tables. */
+ * where a join is made: in query blocks, and conditions of changes of several tables. What a table
+ * of one row has does not differ. */
 #include "sql/bind/bind_int.h"
 
 /* What text is made of, the strongest last. */
@@ -79,7 +80,9 @@ static bool is_date_cast(const struct bexpr *e)
 static bool varies_here(const struct bexpr *e, void *ctx)
 {
     bool *found = ctx;
-    bool rows = e->kind != BEXPR_PARAM && source_of_node(e) == SOURCE_ROWS;
+    bool steady =
+        e->kind == BEXPR_COLUMN && e->u.column.origin != NULL && e->u.column.origin->steady;
+    bool rows = e->kind != BEXPR_PARAM && !steady && source_of_node(e) == SOURCE_ROWS;
     *found = *found || rows;
     return !*found;
 }
@@ -93,6 +96,77 @@ static bool varies(const struct bexpr *e)
     }
     bexpr_walk(e, varies_here, &found);
     return found;
+}
+
+static bool all_steady(const struct lnode *project)
+{
+    bool steady = true;
+    for (uint32_t i = 0; i < project->u.project.count && steady; i++) {
+        steady = !varies(project->u.project.exprs[i].expr);
+    }
+    return steady;
+}
+
+static bool is_one(const struct bexpr *limit)
+{
+    return limit != NULL && limit->kind == BEXPR_CONST && !limit->u.constant.is_null &&
+           limit->u.constant.u <= 1;
+}
+
+static const struct bexpr *projected(const struct lnode *n, col_id_t id)
+{
+    for (uint32_t i = 0; i < n->u.project.count; i++) {
+        if (n->u.project.exprs[i].out == id) {
+            return n->u.project.exprs[i].expr;
+        }
+    }
+    return NULL;
+}
+
+bool bind__is_steady(const struct binder *b, const struct lnode *query, col_id_t id)
+{
+    bool merged = true;
+    for (const struct lnode *n = query; n != NULL; n = n->children[0]) {
+        switch ((int)n->kind) {
+        case LNODE_DUAL: return true;
+        case LNODE_VALUES: return n->u.values.row_count <= 1;
+        case LNODE_AGGREGATE: return n->u.aggregate.group_count == 0;
+        case LNODE_FILTER:
+        case LNODE_SORT: break;
+        case LNODE_LIMIT:
+            if (is_one(n->u.limit.limit)) {
+                return true;
+            }
+            merged = false;
+            break;
+        case LNODE_DISTINCT:
+            if (n->children[0]->kind == LNODE_PROJECT && all_steady(n->children[0])) {
+                return true;
+            }
+            merged = false;
+            break;
+        case LNODE_PROJECT: {
+            const struct bexpr *e = projected(n, id);
+            if (e != NULL && merged && !varies(e)) {
+                return true;
+            }
+            id = e != NULL && e->kind == BEXPR_COLUMN ? e->u.column.id : id;
+            break;
+        }
+        case LNODE_CTE_REF: {
+            const struct lnode *made =
+                n->u.cte_ref.working ? NULL : b->stmt->ctes[n->u.cte_ref.cte];
+            for (uint32_t i = 0; made != NULL && i < n->column_count; i++) {
+                if (n->columns[i].id == id) {
+                    return bind__is_steady(b, made, made->columns[i].id);
+                }
+            }
+            return false;
+        }
+        default: return false;
+        }
+    }
+    return false;
 }
 
 static bool is_text(const struct sql_type *t)

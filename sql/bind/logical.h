@@ -65,6 +65,7 @@ struct lcolumn {
     bool own_name; /* a result shows `name`, however the reference to it is written */
     uint8_t made;  /* enum column_made */
     bool in_blob;  /* bytes: an expression that lies in a BLOB of a derived table kept apart */
+    bool steady;   /* of a derived table: it has one value (bind__is_steady) */
     const struct sql_type *announced; /* to a client that is sent the value's text; or NULL */
     const struct column_def *copied;  /* MIN or MAX of a base column: that column, or NULL */
     /* Of a table or view that stands in the statement: its reference (bind_access.c), and which of
