@@ -182,7 +182,8 @@ db_err is__end(struct is_rows *r)
 bool is__sees_schema(const struct is_rows *r, const struct schema_def *s)
 {
     const struct priv_session *p = r->env.priv;
-    return p->accounts == NULL || priv_sees_schema(&p->subject, s->name);
+    struct priv_subject now = priv_anew(p); /* MYSQL: also of the current database */
+    return p->accounts == NULL || priv_sees_schema(&now, s->name);
 }
 
 bool is__sees_table(const struct is_rows *r, const struct table_def *t)

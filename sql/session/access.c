@@ -433,7 +433,8 @@ static db_err show_create(struct sql_session *s, const struct ast_show *show)
 
 static db_err show_create_database(struct sql_session *s, const struct ast_show *show)
 {
-    return priv_uses_schema(&s->priv.subject, show->name.name)
+    struct priv_subject now = priv_anew(&s->priv); /* MYSQL: also of the current database */
+    return priv_uses_schema(&now, show->name.name)
                ? ERR_OK
                : my_error(&s->diag, ER_DBACCESS_DENIED_ERROR,
                           arena_strdup(&s->stmt_arena, s->priv.user),
