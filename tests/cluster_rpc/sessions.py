@@ -136,6 +136,9 @@ class Sessions(basic.Basic):
         run(root, "GRANT CONNECTION_ADMIN ON *.* TO k1")
         expect([0, 0, 1095], [kill(c) for c in (same, other, strong)], "KILL with CONNECTION_ADMIN")
         run(root, "GRANT SYSTEM_USER ON *.* TO k1")
+        expect(1095, kill(strong), "KILL with SYSTEM_USER that was granted after the log-in")
+        weak.close()
+        weak = self.nodes[0].connect(user="k1", password="pw")
         expect(0, kill(strong), "KILL with SYSTEM_USER")
         expect(1094, error_of(weak, "KILL 999999999"), "KILL of nobody")
         for c in weak, same, other, strong:
