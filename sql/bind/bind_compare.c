@@ -124,9 +124,21 @@ db_err bind__comparison(struct binder *b, enum ast_op op, struct bexpr *x, struc
     return err;
 }
 
+/* A name of ENUM or SET that agreed on a collation with the other texts is its number beside one. */
+static struct bexpr *name_of_text(struct bexpr *x, const struct bexpr *y)
+{
+    if (x->kind != BEXPR_CAST || (x->type.wire & TYPE_W_REFUSE_LOSS) == 0 ||
+        !(type_is_numeric(&y->type) || y->type.id == TYPE_YEAR)) {
+        return x;
+    }
+    enum type_id id = x->args[0]->type.id;
+    return id == TYPE_ENUM || id == TYPE_SET ? x->args[0] : x;
+}
+
 db_err bind__comparison_among(struct binder *b, enum ast_op op, struct bexpr *x, struct bexpr *y,
                               struct bexpr **ret)
 {
+    x = name_of_text(x, y);
     b->func.among = true;
     db_err err = bind__comparison(b, op, x, y, ret);
     b->func.among = false;

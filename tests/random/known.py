@@ -922,13 +922,21 @@ def of_equals(server, oracle, sql, ordered, folded):
     return changed != (text or "") and equal_rows(loosely(server, sql, ordered, folded), loosely(oracle, changed, ordered, folded))
 
 
-def letting_zeros(server, ask):
-    """What a server answers where its modes let zero dates be."""
-    for one in ("SET @mode = @@sql_mode", "SET sql_mode = REPLACE(REPLACE(@@sql_mode, 'NO_ZERO_IN_DATE', ''), 'NO_ZERO_DATE', '')"):
+def without_modes(server, ask, modes):
+    """What a server answers without some of its modes."""
+    left = "@@sql_mode"
+    for mode in modes:
+        left = "REPLACE(%s, '%s', '')" % (left, mode)
+    for one in ("SET @mode = @@sql_mode", "SET sql_mode = " + left):
         server.change(one)
     answer = ask()
     server.change("SET sql_mode = @mode")
     return answer
+
+
+def letting_zeros(server, ask):
+    """What a server answers where its modes let zero dates be."""
+    return without_modes(server, ask, ("NO_ZERO_IN_DATE", "NO_ZERO_DATE"))
 
 
 def zeros_rolled_up(server, oracle, sql, ordered, folded):

@@ -2,7 +2,7 @@
 import re
 
 import known
-from known import VIEW, equal_rows, letting_zeros, literal_form, loosely, reach, views_of
+from known import VIEW, equal_rows, letting_zeros, literal_form, loosely, reach, views_of, without_modes
 
 BOUNDS = re.compile(r" BETWEEN ", re.IGNORECASE)
 BESIDE = re.compile(r" AND ", re.IGNORECASE)
@@ -61,11 +61,11 @@ def wide_products(server, oracle, sql, ordered, folded):
     return equal
 
 
-FIRST_VALUE = re.compile(r"\b(?:COALESCE|IFNULL)\(")
+FIRST_VALUE = re.compile(r"\b(?:COALESCE|IFNULL|IF)\(|\bCASE\b")
 
 
 def zeros_passed_over(server, oracle, sql, ordered, folded):
-    """COALESCE and IFNULL show a zero DATETIME, but where it is compared the reference passes it over in the modes NO_ZERO_DATE and
+    """COALESCE, IFNULL, IF and CASE show a zero DATETIME, but where it is compared the reference passes it over in the modes NO_ZERO_DATE and
     NO_ZERO_IN_DATE: it answers as the server does without them."""
     text = sql if isinstance(sql, str) else literal_form(sql)
     if FIRST_VALUE.search(text or "") is None:
@@ -78,20 +78,44 @@ TEXT_GIVEN = re.compile(r"^(SET @p\d = )'\s*(-?\d*(?:\.\d+)?).*'$", re.DOTALL)
 
 
 def chosen_parameter(server, oracle, sql, ordered, folded):
-    """Text for a parameter that is a number by the other branches of IF, CASE or NULLIF: the reference shows it as it is, and answers as the server
-    does when it is the number that it begins with."""
+    """Text for a parameter that is a number or a date by the other branches of IF, CASE or NULLIF: the reference shows it as it is, and answers as
+    the server does when it is the number that it begins with, or NULL."""
     if not isinstance(sql, list) or not sql[0].startswith("PREPARE s FROM '") or CHOOSES.search(sql[0]) is None:
         return False
     ours, given = loosely(server, sql, ordered, folded), [i for i, s in enumerate(sql) if TEXT_GIVEN.match(s)]
     for some in [[i] for i in given] + [given]:
-        numbers = [TEXT_GIVEN.sub(lambda m: m.group(1) + (m.group(2) if m.group(2) not in ("", "-") else "0"), s) if i in some else s
-                   for i, s in enumerate(sql)]
-        if equal_rows(ours, loosely(oracle, literal_form(numbers) or "", ordered, folded)):
-            return True
+        number = lambda m: m.group(1) + (m.group(2) if m.group(2) not in ("", "-") else "0")
+        for taken_for in number, lambda m: m.group(1) + "NULL":
+            given_so = [TEXT_GIVEN.sub(taken_for, s) if i in some else s for i, s in enumerate(sql)]
+            if equal_rows(ours, loosely(oracle, literal_form(given_so) or "", ordered, folded)):
+                return True
     return False
 
 
-EXPLANATIONS = known.EXPLANATIONS + (constant_bounds, zeros_with_sign, wide_products, zeros_passed_over, chosen_parameter)
+KEPT_ZERO = re.compile(r"Incorrect (?:date|datetime) value: '0000-00-00[^']*' for column '")
+
+
+def keeps_zeros(server, oracle, sql, ordered, folded):
+    """A table of rows that the reference makes for a query takes no zero date (1292): it answers as the server does where its modes let such
+    dates be."""
+    text = sql if isinstance(sql, str) else literal_form(sql)
+    if text is None or oracle.ask(sql, ordered, folded) != ("error", 1292) or not KEPT_ZERO.search(oracle.said.get(str(sql)) or ""):
+        return False
+    return equal_rows(loosely(server, sql, ordered, folded), letting_zeros(oracle, lambda: loosely(oracle, text, ordered, folded)))
+
+
+NOT_GROUPED, NOT_CONVERTED = ("error", 1055), ("error", 3854)
+
+
+def told_later(server, oracle, sql, ordered, folded):
+    """Text that a character set does not have, in a condition, where a column is not grouped by, too: the server tells of that first, and of the text
+    as the reference does without ONLY_FULL_GROUP_BY."""
+    if server.ask(sql, ordered, folded) != NOT_GROUPED or oracle.ask(sql, ordered, folded) != NOT_CONVERTED:
+        return False
+    return without_modes(server, lambda: server.ask(sql, ordered, folded), ("ONLY_FULL_GROUP_BY",)) == NOT_CONVERTED
+
+
+EXPLANATIONS = known.EXPLANATIONS + (constant_bounds, zeros_with_sign, wide_products, zeros_passed_over, chosen_parameter, keeps_zeros, told_later)
 
 
 def is_known(server, oracle, sql, ordered, folded, got, wanted):

@@ -2,7 +2,7 @@
 values a row, computed defaults, tables of more rows than a batch; row constructors, joins by name, precedence of set operations, sums of
 sums, frames, recursion of several parts, subqueries everywhere, variables, transactions that read what they have written."""
 from generate import ALL, DATE, DBL, DEC, DTM, INT, JSON, MULTI, ORDERED, STR, TIME, TYPES, Column
-from statements import EXACT, FRAMES, Nested
+from statements import EXACT, FRAMES, Nested, each_part
 from wide import MORE_TYPES, UNITS, Everywhere, Wide
 
 BEYOND = ("'ä'", "'A'", "'É'", "'ß'", "'ss'", "'e\u0301'", "'Ж'", "'日本'", "'\U0001f600'", "'Ab'", "'a b  '")
@@ -411,8 +411,10 @@ class More(Wide):
 
     def as_prepared(self, text, values):
         # MySQL reads the text of PREPARE in utf8mb3
-        wide = "'\U0001f600'"
-        return super().as_prepared(text.replace(wide, "'ä'"), [v.replace(wide, "'ä'") for v in values])
+        narrow = lambda part: part.replace("'\U0001f600'", "'ä'")
+        changed = Nested(narrow(text))
+        changed.again = getattr(text, "again", None) and each_part(text.again, narrow)
+        return super().as_prepared(changed, [narrow(v) for v in values])
 
     def again(self):
         """A prepared statement is executed again with other values."""

@@ -10,6 +10,7 @@ FRAMES = ("", "", " ROWS BETWEEN 1 PRECEDING AND CURRENT ROW", " ROWS BETWEEN UN
           " ROWS BETWEEN 2 PRECEDING AND CURRENT ROW", " RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW",
           " ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING")
 EXACT = (INT, DEC, DATE, DTM, TIME)
+MARK = re.compile(r":(\d+):(?!\d)")      # of the parameter of that number
 
 
 class Nested(str):
@@ -26,6 +27,16 @@ class Nested(str):
         out = Nested(("(%s%s)" if parentheses else "%s%s") % (self, tail))
         out.again = self.again[:3] + (tail,)
         return out
+
+
+class Prepared(list):
+    """A prepared query of set operations: its statements. again: its parts, as those of Nested, with the values in their places."""
+    again = None
+
+
+def each_part(again, change):
+    """The parts of a Nested with each text changed."""
+    return change(again) if isinstance(again, str) else tuple(each_part(x, change) for x in again)
 
 
 class Generator(Expressions):
@@ -242,13 +253,16 @@ class Generator(Expressions):
         def mark(match):
             used.append(values[int(match.group(1))])
             return "?"
-        return re.sub(r":(\d+):(?!\d)", mark, text), used
+        return MARK.sub(mark, text), used
 
     def as_prepared(self, text, values):
+        again = getattr(text, "again", None)
         text, used = self.marked(text, values)
         out = ["PREPARE s FROM '%s'" % text.replace("\\", "\\\\").replace("'", "''")]
         out += ["SET @p%d = %s" % (i, v) for i, v in enumerate(used)]
-        return out + ["EXECUTE s" + (" USING %s" % ", ".join("@p%d" % i for i in range(len(used))) if used else "")]
+        out = Prepared(out + ["EXECUTE s" + (" USING %s" % ", ".join("@p%d" % i for i in range(len(used))) if used else "")])
+        out.again = again and each_part(again, lambda part: MARK.sub(lambda m: values[int(m.group(1))], part))
+        return out
 
     # ---- changes ----
 
