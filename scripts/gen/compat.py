@@ -120,6 +120,8 @@ know).
   `IF` and `CASE` of text and numbers or times as a date are the chosen branch's date, but their text in
   `GREATEST` and `LEAST`; as a number they are the branch's, but their text in `FIELD`, and of a derived table also where MySQL merges it.
   Text of a column beside a DATE, of which only the date counts, keeps its time of day in `IN (SELECT ...) IS TRUE` (MySQL makes a join of that, too), and has none in `(d, 1) IN ((text, 1))` of a select list; text that is no date equals a zero date by a key, too (MySQL: not by a key).
+  Of the one row that a key finds, of a derived table with LIMIT and of LATERAL that reads no table such text has none either (MySQL: has one); text that `IN (SELECT ...)` computes is compared with
+  a DATE as a date. Text of a row in a list of rows is compared with numbers and dates as it is elsewhere (MySQL: as text when the left side is text, as an integer when that is one).
   A number in STRCMP beside a DATE or TIME is compared as it is written. A number of a variable is looked for to its last digit beside a DATETIME
   column (MySQL: by a key alone).
   `CONVERT` of text to the charset that it has tells of no bytes that are left open there (1300 in MySQL), and such a byte of ascii is `?` in utf8mb4 (MySQL: NULL).
@@ -177,7 +179,7 @@ know).
   taken by its own collation; `IN` of a subquery
   whose table of results is narrower than the text that is looked up; EXISTS in an outer join's condition; parameters in aggregates over a temporary table;
   `GROUPING` of the row of no rows; a zero DATETIME that ROLLUP has behind NULL, which it takes for NULL (modes `NO_ZERO_DATE`, `NO_ZERO_IN_DATE`); a zero date
-  among the rows of a query that it keeps for a strict change, which it refuses (1292); GROUP BY in the order of a
+  among the rows of a query that it keeps (for a strict change, or of WITH RECURSIVE), which it refuses (1292); a functional key part over columns that ALTER has made nullable, which takes no NULL (1048 of a hidden name); GROUP BY in the order of a
   key with elements of arrays, which counts a row once for each of them; the count of INTERSECT ALL after a UNION, and the rows of INTERSECT over set operations; NULL
   that EXCEPT takes for a value when another set operation is at its side; constants
   of a view or a common table expression that an outer join has no row of, or that ROLLUP sums up; rows that a comparison of `utf8mb4_bin` misses by an index of
@@ -195,7 +197,7 @@ know).
   which it takes for the same, as ADDTIME and SUBTIME
   of the same values; rows that an interval of text misses by a key of its first characters in a collation that tells case; frames of `RANGE ... INTERVAL` where a zero date is among the rows; zero dates that it misses by a key
   for text that is no date (without one it finds them);
-  a zero DATETIME that COALESCE and IFNULL give, which it passes over where they are compared (modes `NO_ZERO_DATE`, `NO_ZERO_IN_DATE`);
+  a zero DATETIME that COALESCE, IFNULL, IF and CASE give, which it passes over where they are compared (modes `NO_ZERO_DATE`, `NO_ZERO_IN_DATE`);
   constant bounds of BETWEEN with COLLATE, which it converts to the column's character set all the same (3854), and, when they are equal in the column's collation, takes for `=` of the first;
   an UPDATE of several tables that writes to one while it reads it, and compares what it has just written (a generated column);
   `VALUES ROW(...) ORDER BY`, which orders nothing; NULL that GROUP_CONCAT's ORDER BY takes for 0 or ''; `SHA2(LEAST(x, y), n)`, which takes the least of the bytes;

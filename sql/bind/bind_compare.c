@@ -124,7 +124,7 @@ db_err bind__comparison(struct binder *b, enum ast_op op, struct bexpr *x, struc
     return err;
 }
 
-/* A name of ENUM or SET that agreed on a collation with the other texts is its number beside one. */
+/* A name of ENUM or SET that has met texts in one collation is its number beside a number. */
 static struct bexpr *name_of_text(struct bexpr *x, const struct bexpr *y)
 {
     if (x->kind != BEXPR_CAST || (x->type.wire & TYPE_W_REFUSE_LOSS) == 0 ||
