@@ -201,10 +201,13 @@ def little_memory(server, got, wanted):
 
 
 def literal_form(sql):
-    """A prepared statement with the values in the places of its parameters, or None."""
+    """A prepared statement with the values in the places of its parameters, or the query behind some SET of variables, which stay as they are; or
+    None."""
     if isinstance(sql, Binary):
         values = iter(sql.literals)
         return None if sql.text.count("?") != len(sql.literals) else re.sub(r"\?", lambda _: next(values), sql.text)
+    if isinstance(sql, list) and sql[0].startswith("SET @v = "):
+        return sql[-1]
     if not isinstance(sql, list) or not sql[0].startswith("PREPARE s FROM '"):
         return None
     text = prepared_text(sql[0])
@@ -522,13 +525,13 @@ def null_in_order(server, oracle, sql, ordered, folded):
     return changed != (text or "") and equal_rows(loosely(server, sql, ordered, folded), loosely(oracle, changed, ordered, folded))
 
 
-def widened(text):
-    """MAKE_SET, TIME_FORMAT and DATE_FORMAT with weeks in a CAST that says how wide they are."""
+def widened(text, collate=""):
+    """MAKE_SET, TIME_FORMAT and DATE_FORMAT with weeks in a CAST that says how wide they are; collate: of what collation they stay then."""
     out, at = "", 0
     for found in re.finditer(r"\b(?:MAKE_SET|TIME_FORMAT|DATE_FORMAT)\(", text, re.IGNORECASE):
         end = reach(text, found.end()) + 1
         if found.start() >= at and (text[found.start()] not in "dD" or "%U" in text[found.start():end]):
-            out += "%sCAST(%s AS CHAR(1000))" % (text[at:found.start()], text[found.start():end])
+            out += "%sCAST(%s AS CHAR(1000))%s" % (text[at:found.start()], text[found.start():end], collate)
             at = end
     return out + text[at:]
 
@@ -536,10 +539,10 @@ def widened(text):
 def cut_text(server, oracle, sql, ordered, folded):
     """MAKE_SET adds up widths in 32 bits, TIME_FORMAT has none for a sign, nor DATE_FORMAT for the week of the zero date, so a table cuts their
     texts: the reference answers as the server does when a CAST says how wide they are, in views, too."""
-    text = sql if isinstance(sql, str) else literal_form(sql)
-    with_views = views_of(oracle, text or "", widened)
-    changed = VIEW.sub(lambda m: with_views.get(m.group(0), m.group(0)), widened(text or ""))
-    equal = changed != (text or "") and equal_rows(loosely(server, sql, ordered, folded), loosely(oracle, changed, ordered, folded))
+    text = (sql if isinstance(sql, str) else literal_form(sql)) or ""
+    with_views = views_of(oracle, text, widened)
+    changed = [VIEW.sub(lambda m: with_views.get(m.group(0), m.group(0)), widened(text, c)) for c in ("", " COLLATE utf8mb4_bin")]
+    equal = changed[0] != text and any(equal_rows(loosely(server, sql, ordered, folded), loosely(oracle, c, ordered, folded)) for c in changed)
     for v in with_views.values():
         oracle.change("DROP VIEW " + v)
     return equal
@@ -808,7 +811,7 @@ def null_in_rows(server, oracle, sql, ordered, folded):
     return out != (text or "") and equal_rows(loosely(server, sql, ordered, folded), loosely(oracle, before + [out], ordered, folded))
 
 
-QUANTIFIED = re.compile(r"([\w.`]+) ([<>=]+) (?:(ANY|SOME)|ALL) \((?=SELECT)", re.IGNORECASE)
+QUANTIFIED = re.compile(r"([\w.`@]+) ([<>=]+) (?:(ANY|SOME)|ALL) \((?=SELECT)", re.IGNORECASE)
 
 
 def by_exists(text):

@@ -88,6 +88,14 @@ def of_no_table(text):
     return out + text[at:]
 
 
+SETS = re.compile(r" (?:INTERSECT|EXCEPT)(?: ALL| DISTINCT)? ")
+
+
+def all_rows(text):
+    """The text with set operations that keep the rows of both sides, whatever columns are NULL on one of them."""
+    return SETS.sub(" UNION ALL ", text)
+
+
 def closing(text, at, step):
     """Where the parenthesis is that belongs to the one at a place, forwards or backwards; quotes hide none of them."""
     depth = 0
@@ -277,7 +285,7 @@ def met(error, told, text, mine, other, change=False):
     stores = {"store_" + t for t in tables if column is not None
               and not {n for n, _ in conditions(other, "CREATE TABLE store_%s AS SELECT %s FROM %s LIMIT 0" % (t, column.group(1), t))} & NOT_THERE}
     try:
-        whole = () if change else {unconditional(text, w) for w in (("WHERE",), ("ON",), ("WHERE", "HAVING", "LIMIT"), ("WHERE", "HAVING", "LIMIT", "ON"))} | {of_no_table(text)}
+        whole = () if change else {unconditional(text, w) for w in (("WHERE",), ("ON",), ("WHERE", "HAVING", "LIMIT"), ("WHERE", "HAVING", "LIMIT", "ON"))} | {of_no_table(text), all_rows(text)}
         if wanted & found or any(wanted & conditions(other, w) for w in sorted(set(whole) - {text})):
             return True
         for one, table in [(text, None)] + defined:
