@@ -169,7 +169,6 @@ know).
   volatile (`RAND()`), computed for several rows, the first error is listed. JSON functions compute their arguments before they refuse one that is no document
   (3146). `DATE_ADD` of NULL days tells nothing of the date. `FORMAT` tells of its locale
   last, `REGEXP_INSTR` reads its fifth argument in its turn (MySQL: first, and again). Text that `IN` and BETWEEN look for as a date names no column.
-  That JSON is a condition (3986) is told of when a row is read, and once (MySQL: of each such condition, when the statement is looked at).
 - MySQL sees in more forms that a condition is never true (`a < a`), and then reads no row, of which a functional key part might be refused;
   in a change of a join it reads rows of one table, and refuses one of them, before it finds that the other has none.
 - `d IS NULL` is true of the zero date of a DATE or DATETIME column that may not be NULL when the column is a table's, in MySQL also when it is

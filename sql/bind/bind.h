@@ -39,6 +39,7 @@ struct bind_opts {
     uint64_t select_limit;     /* sql_select_limit; 0, UINT64_MAX: none */
     bool view_limit_needs_key; /* updatable_views_with_limit is off */
     bool prepare;              /* parameters have no values yet */
+    bool prepared;             /* it is executed: PREPARE has told what the statement itself says */
     bool defines_view;         /* constant text is looked at when the view is used */
     bool complete_tree;        /* only for bind_view_query: the syntax tree is written to */
     bool names_may_repeat;     /* bind_view_query: of the result's columns; else 1060 */

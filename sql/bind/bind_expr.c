@@ -32,6 +32,16 @@ db_err bind__scalar_expr(struct binder *b, struct scope *scope, const struct ast
     return not_a_row(b, *ret);
 }
 
+/* MYSQL: JSON that is a condition by itself is told of when the statement (of a view, its
+ * definition) is looked at, however often it is computed. IF and CASE convert it and say nothing.
+ */
+static void told_of_json(struct binder *b, const struct bexpr *condition)
+{
+    if (condition->type.id == TYPE_JSON && !b->opts->prepared && b->views == NULL) {
+        bind__warn(b, ER_IMPLICIT_COMPARISON_FOR_JSON);
+    }
+}
+
 static db_err bind_unary(struct binder *b, struct scope *scope, const struct ast_unary *u,
                          struct bexpr **ret)
 {
@@ -45,7 +55,7 @@ static db_err bind_unary(struct binder *b, struct scope *scope, const struct ast
     case AST_OP_PLUS: *ret = args[0]; return ERR_OK;
     case AST_OP_NEG: return bind__op(b, "op_neg", args, 1, ret);
     case AST_OP_BIT_NOT: return bind__op(b, "op_bitnot", args, 1, ret);
-    case AST_OP_NOT: return bind__op(b, "op_not", args, 1, ret);
+    case AST_OP_NOT: told_of_json(b, args[0]); return bind__op(b, "op_not", args, 1, ret);
     default: break;
     }
     return bind__cast_binary(b, args[0], ret);
@@ -116,6 +126,7 @@ static db_err bind_logic(struct binder *b, struct scope *scope, const struct ast
     for (uint32_t i = 0; i < n; i++) {
         TRY(bind__expr(b, scope, order[i], &args[i]));
         TRY(not_a_row(b, args[i]));
+        told_of_json(b, args[i]);
     }
     return bind__logic(b, e->op == AST_OP_AND ? BEXPR_AND : BEXPR_OR, args, n, ret);
 }
@@ -143,6 +154,10 @@ static db_err bind_binary(struct binder *b, struct scope *scope, const struct as
     }
     TRY(not_a_row(b, x));
     TRY(not_a_row(b, y));
+    if (e->op == AST_OP_XOR) {
+        told_of_json(b, x);
+        told_of_json(b, y);
+    }
     if (e->op == AST_OP_JSON_UNQUOTE) {
         struct bexpr **one = BIND_ARRAY(b, struct bexpr *, 1);
         if (one == NULL) {
@@ -170,6 +185,9 @@ static db_err bind_is(struct binder *b, struct scope *scope, const struct ast_is
     }
     TRY(bind__expr(b, scope, e->arg, &args[0]));
     TRY(not_a_row(b, args[0]));
+    if (e->test == AST_IS_TRUE || e->test == AST_IS_FALSE) {
+        told_of_json(b, args[0]);
+    }
     return bind__op(b, names[e->test][e->negated], args, 1, ret);
 }
 
@@ -627,6 +645,7 @@ db_err bind__conjuncts(struct binder *b, struct scope *scope, const struct ast_e
     TRY(bind__expr(b, scope, e, &bound));
     scope->condition = around;
     TRY(not_a_row(b, bound));
+    told_of_json(b, bound);
     uint32_t n = bound->kind == BEXPR_AND ? bound->arg_count : 1;
     struct bexpr **list = BIND_ARRAY(b, struct bexpr *, *io_count + n);
     if (list == NULL) {

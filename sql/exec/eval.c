@@ -705,11 +705,6 @@ db_err exec__truth(struct exec_ctx *ctx, const struct vector *v, uint32_t row, b
     case PHYS_DECIMAL: *ret = !decimal_is_zero(vec_decimal(v, row)); return ERR_OK;
     default: break;
     }
-    if (v->type->id == TYPE_JSON && !ctx->json_condition) {
-        ctx->json_condition = true;
-        exec__warn_text(ctx, CAST_WARNING, ER_IMPLICIT_COMPARISON_FOR_JSON,
-                        my_error_format(ER_IMPLICIT_COMPARISON_FOR_JSON));
-    }
     struct value x;
     vector_get(v, row, &x);
     return value_is_true(ctx->eval.cast, v->type, &x, ret);

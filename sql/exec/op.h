@@ -79,7 +79,6 @@ struct exec_ctx {
     const struct load_input *load; /* LOAD DATA: the file (sql/exec/load_reader.h) */
     bool found_rows_flag;          /* CLIENT_FOUND_ROWS: affected = matched */
     bool short_paths;              /* statements whose plan has the shape run without operators */
-    bool json_condition;           /* 3986 was given */
     enum exec_pushdown pushdown;
     /* While a fragment runs on a part of its keys: its scan reads this span instead of its ranges.
      */

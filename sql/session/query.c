@@ -96,6 +96,7 @@ static db_err make_plan(struct sql_session *s, const struct ast_stmt *ast,
     bind.param_types = types;
     bind.param_count = count;
     bind.prepare = prepare;
+    bind.prepared = s->var_types != NULL && !prepare;
     bind.explain = explain;
     bind.sent = !explain;
     struct estimate_env sizes = {s, p};

@@ -289,29 +289,12 @@ static bool truth(const struct vector *v, uint32_t row)
     }
 }
 
-/* Says once per call that JSON is compared with JSON's 0. */
-static db_err warn_json(struct eval_ctx *ctx, const struct func_call *call)
-{
-    void *state;
-    bool fresh = false;
-    for (uint32_t i = 0; i < call->arg_count; i++) {
-        if (call->arg_types[i].id == TYPE_JSON) {
-            TRY(func__state(ctx, call, 1, &state, &fresh));
-            break;
-        }
-    }
-    if (fresh) {
-        func__warn(ctx, ER_IMPLICIT_COMPARISON_FOR_JSON);
-    }
-    return ERR_OK;
-}
-
 /* variant: bit 0 the truth asked for, bit 1 NOT. */
 db_err compare_is_truth(EVAL_ARGS)
 {
+    (void)ctx;
     bool want = (call->variant & 1) != 0;
     bool negate = (call->variant & 2) != 0;
-    TRY(warn_json(ctx, call));
     EACH_ROW(row)
     {
         bool is = !vec_is_null(args[0], row) && truth(args[0], row) == want;
@@ -322,7 +305,8 @@ db_err compare_is_truth(EVAL_ARGS)
 
 db_err compare_not(EVAL_ARGS)
 {
-    TRY(warn_json(ctx, call));
+    (void)ctx;
+    (void)call;
     EACH_ROW(row)
     {
         vec_set_i64(out, row, !truth(args[0], row));
@@ -332,7 +316,8 @@ db_err compare_not(EVAL_ARGS)
 
 db_err compare_xor(EVAL_ARGS)
 {
-    TRY(warn_json(ctx, call));
+    (void)ctx;
+    (void)call;
     EACH_ROW(row)
     {
         vec_set_i64(out, row, truth(args[0], row) != truth(args[1], row));
