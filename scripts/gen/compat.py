@@ -224,6 +224,8 @@ know).
   transactions that have changed rows of it and keeps others from that. Not those of several tables, with IGNORE, subqueries, foreign keys,
   a change of a unique key, or in SERIALIZABLE.
 - Texts in defaults, generated columns and checks that are neither ASCII nor UTF-8 are shown in hex, as `_latin1 0xe4` (MySQL: '?').
+- ON DUPLICATE KEY UPDATE computes the generated columns that depend on what it sets, as UPDATE does (MySQL: all of them, which another sql_mode may have changed).
+- A row of which a functional key part cannot be computed any more (a zero date that IGNORE has left, in strict mode) can be deleted (MySQL: 3751).
 - A stored row whose VIRTUAL column does not fit its type is an error of a strict statement that writes, as in MySQL; otherwise it is read
   cut to size without a warning (MySQL warns where it writes). ALTER TABLE may drop any VIRTUAL column without a copy.
 - Gap locks (REPEATABLE READ, SERIALIZABLE) lock exactly the keys that were looked through: the bounds of the condition on the index that our

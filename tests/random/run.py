@@ -30,7 +30,7 @@ import binary  # noqa: E402
 import known  # noqa: E402
 from answers import rows_of  # noqa: E402
 from known import LIMITED_MEMORY, NAMED, TIMEOUT, TOO_LONG, little_memory, of_plan, of_rows, of_semijoin, open_error, prepared_text  # noqa: E402
-from known_changes import IGNORES, OPEN_COUNTS, changed_by_value, counts_unchanged, drops_true, first_of_rows, groups_elements, hidden_null, joins_nothing, keeps_no_zeros, keeps_others, keys_in_order, known_within, passed_over, reads_a_row, reads_otherwise, sees_condition  # noqa: E402
+from known_changes import IGNORES, OPEN_COUNTS, changed_by_value, counts_unchanged, drops_true, first_of_rows, generated_anew, groups_elements, hidden_null, joins_nothing, keeps_no_zeros, keeps_others, keys_in_order, known_within, passed_over, reads_a_row, reads_otherwise, sees_condition  # noqa: E402
 from known_queries import is_known  # noqa: E402
 from generate import DEC, INT  # noqa: E402
 from more import More  # noqa: E402
@@ -344,7 +344,8 @@ def check_change(servers, oracle, n, sql):
                    or sees_condition(servers[n], oracle, one, a, b) or joins_nothing(servers[n], oracle, one, a, b))
         if not goes_on and not (open_error(a, b, one, servers[n], oracle, whole) or little_memory(servers[n], a, b) or of_semijoin(oracle, one, a, b)
                                 or reads_otherwise(servers[n], oracle, one, a, b) or reads_a_row(servers[n], oracle, one, a, b)
-                                or keeps_no_zeros(oracle, one, a, b) or hidden_null(oracle, one, a, b) or first_of_rows(servers[n], oracle, one, a, b) or groups_elements(servers[n], oracle, one, a, b, read)):
+                                or keeps_no_zeros(oracle, one, a, b) or hidden_null(oracle, one, a, b) or generated_anew(servers[n], oracle, one, a, b)
+                                or first_of_rows(servers[n], oracle, one, a, b) or groups_elements(servers[n], oracle, one, a, b, read)):
             differ("another outcome than the reference" + told(one, servers[n], oracle), [sql, one], a, b)
         if not goes_on or (before is not None and passed_over(servers[n], one, before, servers[n].ask(CHILD), oracle.ask(CHILD))):
             servers[n].change("ROLLBACK")
