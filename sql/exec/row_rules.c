@@ -165,7 +165,7 @@ db_err key_part_end(const struct key_part *k, struct exec_ctx *ctx, db_err err)
     enum my_errno problem = k->key != NULL && err == ERR_SQL && ctx->diag != NULL
                                 ? problem_of_key(ctx->diag->number)
                                 : (enum my_errno)0;
-    if (problem != 0 && k->of_read) {
+    if (problem != 0 && k->time_read) {
         problem = ER_WARN_DATA_TRUNCATED_FUNCTIONAL_INDEX;
     }
     return problem == 0 ? err : my_error(ctx->diag, problem, k->key, (long)k->number);
@@ -333,7 +333,7 @@ db_err row_rules_read(struct row_rules *r, struct exec_ctx *ctx, bool strict, st
         uint32_t column = r->rules->generated[i].column;
         struct key_part k;
         key_part_begin(&k, ctx, r->table, column, 1);
-        k.of_read = true;
+        k.time_read = type_is_temporal(&r->table->columns[column].type);
         err = key_part_end(&k, ctx, read_virtual(r, ctx, i, arena, &row[column]));
     }
     cast->warn = warn;

@@ -65,7 +65,7 @@ struct whole_row {
 struct key_part {
     const char *key; /* NULL: it is none */
     uint64_t number;
-    bool of_read; /* of a row that is there, whatever is wrong with it: 3751 */
+    bool time_read; /* MYSQL: of a row that is there a date or time is cut, not out of range */
     void (*warn)(void *arg, enum cast_level level, uint16_t number, const char *text);
     void *warn_arg;
 };

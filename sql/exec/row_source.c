@@ -64,7 +64,7 @@ static db_err compute(struct exec_ctx *ctx, struct row_source *s, uint32_t i,
     struct vector *from;
     struct key_part part;
     key_part_begin(&part, ctx, s->spec->table, ordinal, 1);
-    part.of_read = true;
+    part.time_read = type_is_temporal(&s->spec->table->columns[ordinal].type);
     db_err err = expr_eval(ctx, s->virtuals[i], chunk, &from);
     vector_reset(to);
     to->arena = ctx->eval.arena;
