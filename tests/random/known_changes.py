@@ -215,7 +215,7 @@ def reads_a_row(server, oracle, sql, got, wanted):
     of all rows. It is counted."""
     if not isinstance(sql, str) or sorted((got[0], wanted[0])) != ["changed", "error"] or KEY_REFUSED not in (got[1], wanted[1]):
         return False
-    of_all = unconditional(sql, ("WHERE", "ON"))
+    of_all = unconditional(sql, ("WHERE", "ON", "LIMIT"))
     if (server if got[0] == "changed" else oracle).change(of_all) != ("error", KEY_REFUSED):
         return False
     count("reads_a_row", sql, got, wanted)
