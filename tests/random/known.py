@@ -694,7 +694,7 @@ def wide_decimals(server, oracle, sql, ordered, folded):
     return at != 0 and equal_rows(loosely(server, sql, ordered, folded), loosely(oracle, out + text[at:], ordered, folded))
 
 
-BRANCHES = re.compile(r"\b(?:(?:COALESCE|IFNULL|IF)\(|CASE\b)")
+BRANCHES = re.compile(r"\b(?:(?:COALESCE|IFNULL|LEAST|GREATEST|IF)\(|CASE\b)")
 CASE_WORDS = re.compile(QUOTED.pattern + r"|\bCASE\b|\bEND\b")
 
 
@@ -711,7 +711,7 @@ def end_of_branches(text, found):
 
 
 def own_decimals(server, oracle, sql, ordered, folded):
-    """A quotient has its digits by the decimals that COALESCE, IFNULL, IF or CASE takes with the branch, for the reference: it answers as the
+    """A quotient has its digits by the decimals that COALESCE, IFNULL, LEAST, IF or CASE takes with the branch, for the reference: it answers as the
     server does when what they give has as many of its own, by a sum with a zero."""
     text = sql if isinstance(sql, str) else literal_form(sql)
     if " / " not in (text or "") or BRANCHES.search(text) is None:

@@ -218,9 +218,16 @@ NOT_CONVERTED = 3854
 ENDING = {NOT_CONVERTED, 1690}
 
 
-def bytes_of(text):
+ONE_BYTE = re.compile(r"\\x[0-9A-F]{2}|[^\\]")
+
+
+def bytes_of(text, ends=False):
+    """The bytes that an error tells of; ends: also those from each byte beyond ASCII on, as the reference tells of rows of VALUES."""
     found = BYTES_TOLD.search(text)
-    return {("text", found.group(1))} if found else set()
+    if found is None:
+        return set()
+    one_by_one = ONE_BYTE.findall(found.group(1))
+    return {("text", found.group(1))} | {("text", "".join(one_by_one[i:])) for i, b in enumerate(one_by_one) if ends and len(b) > 1}
 
 
 def conditions(server, statement):
@@ -252,7 +259,7 @@ def as_told(error, told, change):
     if error in OF_EXPRESSIONS:
         return {(error, told)}
     if bytes_of(told) and (change or error == NOT_CONVERTED):
-        return {(error, AT_ROW.sub("", told))} | bytes_of(told)
+        return {(error, AT_ROW.sub("", told))} | bytes_of(told, True)
     if AT_ROW.sub("", told) == NO_DIGIT:
         return {(error, NO_DIGIT), (1292, NO_DIGIT_TOLD + "'?'")}
     return {(error, AT_ROW.sub("", told)), (error, shape(told))}
