@@ -166,8 +166,7 @@ know).
 - Of a strict change that is refused SHOW WARNINGS lists the errors of all arguments that are still computed behind one that has failed, as in MySQL.
   MySQL stops earlier, or reads an argument twice, in a few places: `INTERVAL` of integers, times of numbers in `TIMEDIFF`, `ADDTIME`, `TIME_FORMAT` and `EXTRACT`, comparisons of
   rows, `IN (SELECT ...)`, the value of CASE, `LOG` and `AES_ENCRYPT` of an argument that is not read after all. Of what holds a subquery or is
-  volatile (`RAND()`), computed for several rows, the first error is listed. JSON functions compute their arguments before they refuse one that is no document
-  (3146). `DATE_ADD` of NULL days tells nothing of the date. `FORMAT` tells of its locale
+  volatile (`RAND()`), computed for several rows, the first error is listed. A document of JSON functions that is bytes is told of with 3144 (MySQL: with 3144 and 3146), `JSON_VALUE(?, ...)` is taken (MySQL: 3146). `FORMAT` tells of its locale
   last, `REGEXP_INSTR` reads its fifth argument in its turn (MySQL: first, and again). Text that `IN` and BETWEEN look for as a date names no column.
 - MySQL sees in more forms that a condition is never true (`a < a`), and then reads no row, of which a functional key part might be refused;
   in a change of a join it reads rows of one table, and refuses one of them, before it finds that the other has none.

@@ -96,15 +96,20 @@ db_err json__parse(struct eval_ctx *ctx, const char *name, uint32_t number, stru
                                           why.message, (unsigned)why.position, "");
 }
 
+db_err json__takes(struct diag *diag, const struct func_call *call, const struct sql_type *t,
+                   uint32_t i)
+{
+    return type_is_string(t) || t->id == TYPE_NULL || t->id == TYPE_JSON
+               ? ERR_OK
+               : my_error(diag, ER_INVALID_TYPE_FOR_JSON, (unsigned)(i + 1), json__func_name(call));
+}
+
 /* The text of an argument that is to be a document, in utf8mb4. */
 static db_err doc_text(struct eval_ctx *ctx, const struct func_call *call, const struct vector *arg,
                        uint32_t i, uint32_t row, struct slice *ret)
 {
     const struct sql_type *t = arg->type;
-    if (!type_is_string(t)) {
-        return my_error(ctx->diag, ER_INVALID_TYPE_FOR_JSON, (unsigned)(i + 1),
-                        json__func_name(call));
-    }
+    TRY(json__takes(ctx->diag, call, t, i));
     if (t->collation == COLL_BINARY) {
         *ret = vec_str(arg, row);
         return (call->def->flags & FUNC_JSON_BYTES) != 0
@@ -124,7 +129,7 @@ db_err json__doc(struct eval_ctx *ctx, const struct func_call *call, struct vect
     struct slice doc;
     *ret_null = vec_is_null(arg, row);
     if (*ret_null) {
-        return ERR_OK;
+        return json__takes(ctx->diag, call, arg->type, i); /* MYSQL: also of NULL */
     }
     if (arg->type->id == TYPE_JSON) {
         *ret = json_view_of(vec_str(arg, row));

@@ -37,9 +37,12 @@ bool json__changes_in_place(const struct func_call *call);
 /* Of such a call: a bit for each row whose document it could not change in place. ERR_LIMIT. */
 MUST_USE db_err json__rewritten(struct eval_ctx *ctx, const struct func_call *call, uint64_t **ret);
 
+/* May argument i, of this type, be a document? Errors: 3146. */
+MUST_USE db_err json__takes(struct diag *diag, const struct func_call *call,
+                            const struct sql_type *t, uint32_t i);
 /* Argument i of the row as a document: JSON itself, or text that is parsed (3141, 3157); other
- * types are refused (3146, 3144). *ret_null: it is NULL. A text that stays the same from row to row
- * is parsed once. */
+ * types are refused (3146, also where they are NULL; 3144). *ret_null: it is NULL. A text that
+ * stays the same from row to row is parsed once. */
 MUST_USE db_err json__doc(struct eval_ctx *ctx, const struct func_call *call,
                           struct vector *const *args, uint32_t i, uint32_t row,
                           struct json_view *ret, bool *ret_null);

@@ -696,17 +696,6 @@ static db_err check(struct check *c, const struct schema *given, const struct js
 
 /* ---- the functions ---- */
 
-db_err json_bind_schema(BIND_ARGS)
-{
-    (void)ctx;
-    if (call->variant == 1) {
-        json__result(call);
-    } else {
-        func__result(call, args, func__bool());
-    }
-    return ERR_OK;
-}
-
 static db_err add_text(struct arena *arena, struct json_node *o, const char *key, struct slice text)
 {
     struct json_node *n = json_node_str(arena, text);
@@ -820,6 +809,52 @@ static db_err check_references(const struct walk *w, const struct json_view *v)
     return ERR_OK;
 }
 
+/* MYSQL: what types the arguments have, and what a constant schema is, is looked at before there is
+ * a row. */
+static db_err check_constant(struct func_bind_ctx *ctx, const struct func_call *call,
+                             const struct func_arg *arg)
+{
+    const struct charset *utf8 = charset_by_name(SLICE_LIT("utf8mb4"));
+    const struct value *v = arg->constant != NULL ? arg->constant : arg->lifted;
+    const struct charset *cs = func__charset(&arg->type);
+    struct eval_ctx eval = {.arena = ctx->arena, .diag = ctx->diag};
+    struct check c = {.ctx = &eval};
+    const struct walk root = {.c = &c};
+    struct json_node *n;
+    struct slice doc;
+    if (v == NULL || v->is_null || v->phys != PHYS_STR || arg->type.id == TYPE_JSON) {
+        return ERR_OK;
+    }
+    struct slice text = v->str;
+    ctx->by_text = ctx->by_text || arg->lifted != NULL;
+    if (arg->type.collation != COLL_BINARY && cs != utf8) {
+        TRY(charset_convert_arena(cs, text, utf8, ctx->arena, &text, NULL));
+    }
+    TRY(json__parse(&eval, json__func_name(call), 1, text, ctx->arena, &n));
+    if (n->type != JSON_OBJECT) {
+        return my_error(ctx->diag, ER_INVALID_JSON_TYPE, 1u, call->def->name, "object");
+    }
+    TRY(json_write_arena(n, ctx->arena, ctx->diag, &doc));
+    c.root = json_view_of(doc);
+    return check_references(&root, &c.root);
+}
+
+db_err json_bind_schema(BIND_ARGS)
+{
+    for (uint32_t i = 0; i < 2; i++) {
+        if (!args[i].is_placeholder) {
+            TRY(json__takes(ctx->diag, call, &args[i].type, i));
+        }
+    }
+    TRY(check_constant(ctx, call, &args[0]));
+    if (call->variant == 1) {
+        json__result(call);
+    } else {
+        func__result(call, args, func__bool());
+    }
+    return ERR_OK;
+}
+
 static db_err schema_row(struct eval_ctx *ctx, const struct func_call *call,
                          struct vector *const *args, uint32_t row, struct vector *out)
 {
@@ -827,21 +862,17 @@ static db_err schema_row(struct eval_ctx *ctx, const struct func_call *call,
     struct json_view doc;
     bool null;
     bool valid = true;
-    TRY(json__doc(ctx, call, args, 0, row, &c.root, &null));
-    if (!null && c.root.type != JSON_OBJECT) {
-        return my_error(ctx->diag, ER_INVALID_JSON_TYPE, 1u, call->def->name, "object");
-    }
-    if (!null) {
-        const struct walk root = {.c = &c};
-        TRY(check_references(&root, &c.root));
-    }
-    if (!null) {
-        TRY(json__doc(ctx, call, args, 1, row, &doc, &null));
-    }
-    if (null) {
+    if (vec_is_null(args[0], row) || vec_is_null(args[1], row)) {
         vec_set_null(out, row);
         return ERR_OK;
     }
+    TRY(json__doc(ctx, call, args, 0, row, &c.root, &null));
+    if (c.root.type != JSON_OBJECT) {
+        return my_error(ctx->diag, ER_INVALID_JSON_TYPE, 1u, call->def->name, "object");
+    }
+    const struct walk references = {.c = &c};
+    TRY(check_references(&references, &c.root));
+    TRY(json__doc(ctx, call, args, 1, row, &doc, &null));
     if (c.remote) {
         return my_error(ctx->diag, ER_NOT_SUPPORTED_YET, "references in JSON Schema");
     }

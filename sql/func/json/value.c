@@ -7,6 +7,9 @@ db_err json_bind_value(BIND_ARGS)
 {
     struct sql_type t = args[2].type;
     int64_t errors = 0;
+    if (!args[0].is_placeholder) {
+        TRY(json__takes(ctx->diag, call, &args[0].type, 0));
+    }
     func__want_text(ctx, &args[1]);
     (void)func__const_int(ctx, &args[4], &errors);
     call->variant = (int)errors;
