@@ -232,7 +232,8 @@ static db_err fold_func(struct binder *b, const struct bexpr *e, struct eval_ctx
     TRY(vector_init(out, &e->type, b->arena));
     for (uint32_t i = 0; i < e->arg_count; i++) {
         const struct bexpr *a = e->args[i];
-        if (a->u.constant.is_null && (e->u.func->def->flags & FUNC_NULL_IF_ANY) != 0) {
+        if (a->u.constant.is_null && (e->u.func->def->flags & FUNC_NULL_IF_ANY) != 0 &&
+            !e->u.func->takes_null) {
             value_set_null(ret, &e->type);
             return ERR_OK;
         }

@@ -402,7 +402,7 @@ static db_err eval_func(struct exec_ctx *ctx, struct expr_state *s, const struct
     TRY(exec__result(ctx, s, &rows, &out));
     const uint16_t *sel = rows.sel;
     uint32_t n = rows.n;
-    if (any_nulls && (call->def->flags & FUNC_NULL_IF_ANY) != 0) {
+    if (any_nulls && (call->def->flags & FUNC_NULL_IF_ANY) != 0 && !call->takes_null) {
         uint16_t *scratch = exec__scratch(ctx, s);
         if (scratch == NULL) {
             return ERR_LIMIT;

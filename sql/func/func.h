@@ -167,6 +167,9 @@ struct func_call {
                   uint32_t k, uint32_t row);
     bool among;   /* of bind: a comparison that IN, BETWEEN or CASE is made of */
     bool goes_on; /* of bind: FUNC_STOPS does not hold, as it is called here */
+    /* Of bind, with FUNC_NULL_IF_ANY: the implementation gets all rows, also those where an
+     * argument is NULL, to tell of another. */
+    bool takes_null;
     /* The call as messages show it (1690): the binder's expression and how it prints. NULL in tests
      * of functions alone. */
     const void *source;

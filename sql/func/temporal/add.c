@@ -89,6 +89,7 @@ db_err temporal_bind_add(BIND_ARGS)
     struct func_arg *amount = &args[p->amount];
     call->data = p;
     call->needs = is_added;
+    call->takes_null = true;
     want_amount(ctx, amount, p);
     bool year = temporal__is_year(&date->type);
     if (!type_is_temporal(&date->type)) {
@@ -228,7 +229,7 @@ static db_err interval_of(struct eval_ctx *ctx, const struct func_call *call,
     return ERR_OK;
 }
 
-/* MYSQL: the interval of a moment that is none is not looked at. */
+/* MYSQL: the interval of a moment that is none is not looked at, not even for NULL. */
 static db_err add_row(struct eval_ctx *ctx, const struct func_call *call,
                       struct vector *const *args, struct vector *out, uint32_t row)
 {
@@ -236,8 +237,9 @@ static db_err add_row(struct eval_ctx *ctx, const struct func_call *call,
     struct moment m;
     struct interval iv;
     bool fits;
-    TRY(moment_of(ctx, call, args[p->date], row, &m));
-    if (!m.known) {
+    m.known = false;
+    TRY(vec_is_null(args[p->date], row) ? ERR_OK : moment_of(ctx, call, args[p->date], row, &m));
+    if (!m.known || vec_is_null(args[p->amount], row)) {
         vec_set_null(out, row);
         return ERR_OK;
     }

@@ -246,17 +246,19 @@ db_err temporal__number_moment(struct eval_ctx *ctx, const struct sql_type *t,
                                int64_t *ret, bool *ret_date_only, bool *ret_null)
 {
     enum { DATE_MAX = 99991231 };
-    struct cast_ctx cast = *ctx->cast;
+    uint64_t own_mode = ctx->cast->sql_mode;
     struct value number;
     struct slice text;
     double size;
-    cast.sql_mode = sql_mode;
     vector_get(numbers, row, &number);
-    TRY(value_to_datetime(&cast, t, &number, TIME_DECIMALS_MAX, ret, ret_null));
-    TRY(value_to_double(&cast, t, &number, &size));
+    ctx->cast->sql_mode = sql_mode;
+    db_err err = value_to_datetime(ctx->cast, t, &number, TIME_DECIMALS_MAX, ret, ret_null);
+    ctx->cast->sql_mode = own_mode;
+    TRY(err);
+    TRY(value_to_double(ctx->cast, t, &number, &size));
     *ret_date_only = size < DATE_MAX + 1.0;
     if (!*ret_null && *ret_date_only && size != floor(size)) {
-        TRY(value_to_text(&cast, t, &number, &text));
+        TRY(value_to_text(ctx->cast, t, &number, &text));
         cast_warn(ctx->cast, CAST_WARNING, ER_TRUNCATED_WRONG_VALUE, "Truncated incorrect", "date",
                   arena_strdup(ctx->arena, text), "");
     }
