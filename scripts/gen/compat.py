@@ -205,7 +205,7 @@ know).
   numbers (products, too) with more digits than their DECIMAL, and weeks of `'0000-00-00'` in DATE_FORMAT (`%U` is 613566757), which a temporary table cuts;
   `WEIGHT_STRING(x AS CHAR(n))` of long text, which is empty in a temporary table; a constant that NULLIF gives as the type of the column beside it; the bytes of text that `LPAD`, `RPAD`,
   `REPLACE` or `INSERT` put into a number, which it takes for latin1; constants that a row keeps when `<=>` compares with a query of no rows; REPEAT of the text of `(SELECT ...)`, which grows with each row; a text of `MAKE_SET` cut short in a
-  temporary table when the widths of its arguments do not fit into 32 bits. `MD5`, `SHA` and `SHA1`, which 9.7 has no more, are there.
+  temporary table when the widths of its arguments do not fit into 32 bits, and text of a DECIMAL(n,n) with a sign, there; the last digits of a quotient of `LEAST` and `GREATEST` of decimals, by the one that is taken. `MD5`, `SHA` and `SHA1`, which 9.7 has no more, are there.
 - A key with several values a row (`CAST(.. AS type ARRAY)`) changes no answer: elements are what they are in the document (an element
   `"6"` is not 6, true is not 1, a scalar does not contain `[]`), and rows with an empty array are found by the parts before. MySQL, when it reads such a key, takes
   the elements as values of the key's type and misses rows without any; its REPLACE fails when two rows have values of the new one.

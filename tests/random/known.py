@@ -528,20 +528,25 @@ def null_in_order(server, oracle, sql, ordered, folded):
     return changed != (text or "") and equal_rows(loosely(server, sql, ordered, folded), loosely(oracle, changed, ordered, folded))
 
 
+NO_WHOLE_DIGITS = r"DECIMAL\((\d+), ?\1\)"
+
+
 def widened(text, collate=""):
-    """MAKE_SET, TIME_FORMAT and DATE_FORMAT with weeks in a CAST that says how wide they are; collate: of what collation they stay then."""
+    """MAKE_SET, TIME_FORMAT, DATE_FORMAT with weeks and CONCAT with a DECIMAL of no whole digits in a CAST that says how wide they are; collate: of
+    what collation they stay then."""
     out, at = "", 0
-    for found in re.finditer(r"\b(?:MAKE_SET|TIME_FORMAT|DATE_FORMAT)\(", text, re.IGNORECASE):
+    for found in re.finditer(r"\b(?:MAKE_SET|TIME_FORMAT|DATE_FORMAT|CONCAT)\(", text, re.IGNORECASE):
         end = reach(text, found.end()) + 1
-        if found.start() >= at and (text[found.start()] not in "dD" or "%U" in text[found.start():end]):
+        holds = {"D": "%U", "C": NO_WHOLE_DIGITS}.get(text[found.start()].upper(), "")
+        if found.start() >= at and re.search(holds, text[found.start():end], re.IGNORECASE):
             out += "%sCAST(%s AS CHAR(1000))%s" % (text[at:found.start()], text[found.start():end], collate)
             at = end
     return out + text[at:]
 
 
 def cut_text(server, oracle, sql, ordered, folded):
-    """MAKE_SET adds up widths in 32 bits, TIME_FORMAT has none for a sign, nor DATE_FORMAT for the week of the zero date, so a table cuts their
-    texts: the reference answers as the server does when a CAST says how wide they are, in views, too."""
+    """MAKE_SET adds up widths in 32 bits, TIME_FORMAT has none for a sign, nor DATE_FORMAT for the week of the zero date, nor a DECIMAL of no whole
+    digits for its sign, so a table cuts their texts: the reference answers as the server does when a CAST says how wide they are, in views, too."""
     text = (sql if isinstance(sql, str) else literal_form(sql)) or ""
     with_views = views_of(oracle, text, widened)
     changed = [VIEW.sub(lambda m: with_views.get(m.group(0), m.group(0)), widened(text, c)) for c in ("", " COLLATE utf8mb4_bin")]
