@@ -115,7 +115,19 @@ def told_later(server, oracle, sql, ordered, folded):
     return without_modes(server, lambda: server.ask(sql, ordered, folded), ("ONLY_FULL_GROUP_BY",)) == NOT_CONVERTED
 
 
-EXPLANATIONS = known.EXPLANATIONS + (constant_bounds, zeros_with_sign, wide_products, zeros_passed_over, chosen_parameter, keeps_zeros, told_later)
+INTO_VARIABLE = re.compile(r"SET @v = \((SELECT .*)\)|(SELECT .*) INTO @v", re.DOTALL)
+
+
+def of_variable(server, oracle, sql, ordered, folded):
+    """A variable is set to what a query has found: asked alone that one has another answer, too, for a reason that is known."""
+    found = INTO_VARIABLE.fullmatch(sql[2]) if isinstance(sql, list) and sql[0].startswith("SET @v = ") and len(sql) == 4 else None
+    query = found and (found.group(1) or found.group(2))
+    if query is None or server.ask(query) == oracle.ask(query):
+        return False
+    return any(e(server, oracle, query, False, False) for e in EXPLANATIONS if e is not of_variable)
+
+
+EXPLANATIONS = known.EXPLANATIONS + (constant_bounds, zeros_with_sign, wide_products, zeros_passed_over, chosen_parameter, keeps_zeros, told_later, of_variable)
 
 
 def is_known(server, oracle, sql, ordered, folded, got, wanted):
