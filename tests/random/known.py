@@ -293,8 +293,6 @@ def of_semijoin(oracle, sql, got, wanted):
     """IN of a subquery that the reference makes a join of, which it drops before it looks at the collations: it refuses them as the server
     does when it makes none. It is counted."""
     text = sql if isinstance(sql, str) else literal_form(sql)
-    if text is None and isinstance(sql, list) and sql[-1].startswith("SELECT"):
-        text = sql[-1]  # variables that it reads are as those before it have left them
     if got != ("error", 1267) or wanted[0] == "error" or text is None or not ("(SELECT" in text or VIEW.search(text)):
         return False
     oracle.change("SET optimizer_switch = 'semijoin=off'")
@@ -437,14 +435,12 @@ TIMES = (re.compile(r"\b(?:DATE|TIME|TIMESTAMP)'[^']*'"), re.compile(r"\bTIME(?:
 def constant_times(server, oracle, sql, ordered, folded):
     """A fraction that a key, or IN of a subquery, takes with the decimals of a column, and a time that CONCAT with a variable writes over:
     the reference answers as the server does when times are no constants."""
-    text, before = sql if isinstance(sql, str) else literal_form(sql), []
-    if text is None and isinstance(sql, list):
-        text, before = sql[-1], sql[:-1]
+    text = sql if isinstance(sql, str) else literal_form(sql)
     for t in TIMES:
         no_constant = lambda s: t.sub(lambda m: "IF(RAND() < 2, %s, NULL)" % m.group(0), s)
         with_views = views_of(oracle, text or "", no_constant)
         changed = VIEW.sub(lambda m: with_views.get(m.group(0), m.group(0)), no_constant(text or ""))
-        equal = changed != text and equal_rows(loosely(server, sql, ordered, folded), loosely(oracle, before + [changed], ordered, folded))
+        equal = changed != text and equal_rows(loosely(server, sql, ordered, folded), loosely(oracle, changed, ordered, folded))
         for v in with_views.values():
             oracle.change("DROP VIEW " + v)
         if equal:
@@ -615,8 +611,6 @@ def row_of_none(server, oracle, sql, ordered, folded):
     """A row that <=> compares with a query of no rows: the reference computes what reads no column; it answers as the server does when the
     query is of a table."""
     text = sql if isinstance(sql, str) else literal_form(sql)
-    if text is None and isinstance(sql, list):
-        text = sql[-1]      # its variables have the values that they were given
     out, at = "", 0
     for found in ROW_QUERY.finditer(text or ""):
         if found.start() >= at:
@@ -806,9 +800,7 @@ USER_VARIABLE = re.compile(r"@\w+")
 def null_in_rows(server, oracle, sql, ordered, folded):
     """A variable that is NULL in a list of rows: for the reference it makes IN unknown whatever stands beside it in its row, and answers as
     the server does when the variable is no constant."""
-    text, before = sql if isinstance(sql, str) else literal_form(sql), []
-    if text is None and isinstance(sql, list):
-        text, before = sql[-1], sql[:-1]
+    text = sql if isinstance(sql, str) else literal_form(sql)
     out, at = "", 0
     for found in ROWS_LISTED.finditer(text or ""):
         end = reach(text, found.end())
@@ -816,7 +808,7 @@ def null_in_rows(server, oracle, sql, ordered, folded):
             out += text[at:found.end()] + USER_VARIABLE.sub(lambda m: "IF(RAND() < 2, %s, NULL)" % m.group(0), text[found.end():end])
             at = end
     out += (text or "")[at:]
-    return out != (text or "") and equal_rows(loosely(server, sql, ordered, folded), loosely(oracle, before + [out], ordered, folded))
+    return out != (text or "") and equal_rows(loosely(server, sql, ordered, folded), loosely(oracle, out, ordered, folded))
 
 
 QUANTIFIED = re.compile(r"([\w.`@]+) ([<>=]+) (?:(ANY|SOME)|ALL) \((?=SELECT)", re.IGNORECASE)
@@ -863,15 +855,13 @@ def bytes_of_variables(server, oracle, sql, ordered, folded):
     """Regular expressions of bytes in which a variable or parameter has a part: the reference answers as the server does when the variable is
     made text, or the server refuses them, too, when a literal stands for the variable, as both do when one stands for the parameter."""
     refused = ("error", BYTES_OF_PATTERNS)
-    text, before = sql if isinstance(sql, str) else literal_form(sql), []
+    text = sql if isinstance(sql, str) else literal_form(sql)
     if not isinstance(sql, str) and text is not None and "REG" in text and server.ask(text) == oracle.ask(text) == refused:
         return True
-    if text is None and isinstance(sql, list):
-        text, before = sql[-1], sql[:-1]
     if "REG" not in (text or "") or USER_VARIABLE.search(text) is None:
         return False
     made_text = USER_VARIABLE.sub(lambda m: "CONVERT(%s USING utf8mb4)" % m.group(0), text)
-    if equal_rows(loosely(server, sql, ordered, folded), loosely(oracle, before + [made_text], ordered, folded)):
+    if equal_rows(loosely(server, sql, ordered, folded), loosely(oracle, made_text, ordered, folded)):
         return True
     return loosely(oracle, sql, ordered, folded) == refused and server.ask(USER_VARIABLE.sub("'1'", text), ordered, folded) == refused
 
