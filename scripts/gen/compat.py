@@ -132,7 +132,8 @@ know).
   when a row is read (MySQL: also where there is none). As text
   `SUM` and `AVG` of FLOAT(M,D) and DOUBLE(M,D) have those decimals (MySQL all digits).
 - Paths of JSON_TABLE are plain texts, without `_charset` or N before them (1064).
-- XPath: all numbers are doubles (MySQL: BIGINT where all are whole, with 1690); `concat()` takes all its arguments (MySQL two), `not()` of several nodes is false.
+- XPath: all numbers are doubles (MySQL: BIGINT where all are whole, with 1690); `concat()` takes all its arguments (MySQL two), `not()` of several nodes is false;
+  what is computed of a variable that is a DECIMAL has 15 digits.
 - Result metadata: `(SELECT expression)` of more than a column or a literal is described as an expression, a sum of 65 digits as one
   shorter, NULL of a derived table as NULL. A number of a column with ZEROFILL that WITH ROLLUP groups by,
   or ANY_VALUE of a derived table, keeps its zeros; an extreme has none in HAVING either. Columns of

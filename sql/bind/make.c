@@ -675,7 +675,7 @@ db_err bind__call(struct binder *b, const struct func_def *def, struct bexpr **a
     call->type = e->type;
     e->coercibility = call->coercibility;
     bind__inherit(e);
-    if ((def->flags & FUNC_VOLATILE) != 0 && !call->steady) {
+    if (((def->flags & FUNC_VOLATILE) != 0 && !call->steady) || call->varies) {
         e->is_volatile = true;
         e->is_const = false;
         b->unsteady.random += (def->flags & FUNC_RANDOM) != 0;

@@ -394,7 +394,7 @@ static db_err eval_func(struct exec_ctx *ctx, struct expr_state *s, const struct
             return exec__stopped_result(ctx, s, all, ret);
         }
     }
-    bool once = all_const && (call->def->flags & FUNC_VOLATILE) == 0;
+    bool once = all_const && (call->def->flags & FUNC_VOLATILE) == 0 && !call->varies;
     if (once) {
         rows = (struct eval_rows){.in = all->in, .n = 1};
     }

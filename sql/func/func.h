@@ -84,6 +84,10 @@ struct eval_env_ops {
     /* Of the command that runs; ptr NULL: not given, or NULL. */
     db_err (*query_attribute)(struct eval_env *env, struct slice name, struct arena *arena,
                               struct slice *ret);
+    /* EXTRACTVALUE and UPDATEXML: a user variable as it is now, in the arena; one that was never
+     * set is NULL. */
+    db_err (*user_variable)(struct eval_env *env, struct slice name, struct arena *arena,
+                            struct sql_type *ret_type, struct value *ret);
     /* ROLES_GRAPHML: in the arena. */
     db_err (*role_graph)(struct eval_env *env, struct arena *arena, struct slice *ret);
 };
@@ -160,6 +164,7 @@ struct func_call {
     const void *data; /* of bind: compiled regex, parsed format, ...; in the plan's arena */
     int variant;      /* of bind: lets one implementation serve several rows */
     bool steady; /* of bind: FUNC_VOLATILE, but as it is called here constant during a statement */
+    bool varies; /* of bind: FUNC_STATEMENT, but as it is called here each row anew */
     /* Of bind: does the row need argument k (not the one that is evaluated first)? Those evaluated
      * before it are there, where they were needed. Tells of nothing. MYSQL: what is not needed is
      * not evaluated. NULL: all are needed in all rows. */

@@ -464,6 +464,15 @@ bool func__const_int(struct func_bind_ctx *ctx, const struct func_arg *arg, int6
     }
 }
 
+void func__tell_two(struct eval_ctx *ctx, const struct diag *second)
+{
+    struct cast_ctx *cast = ctx->cast;
+    if (cast != NULL && cast->warn != NULL && ctx->diag != NULL) {
+        cast->warn(cast->warn_arg, CAST_ERROR, ctx->diag->number, ctx->diag->text);
+        cast->warn(cast->warn_arg, CAST_ERROR, second->number, second->text);
+    }
+}
+
 /* ---- conditions ---- */
 
 void func__warn(struct eval_ctx *ctx, enum my_errno number, ...)

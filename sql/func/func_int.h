@@ -107,6 +107,9 @@ bool func__const_int(struct func_bind_ctx *ctx, const struct func_arg *arg, int6
 
 /* ---- conditions ---- */
 
+/* SHOW WARNINGS has two errors: the statement's, which ctx->diag says, and a second one. */
+void func__tell_two(struct eval_ctx *ctx, const struct diag *second);
+
 /* A warning of MySQL's number and text to the statement. */
 void func__warn(struct eval_ctx *ctx, enum my_errno number, ...);
 /* The same while the statement is bound. */

@@ -22,7 +22,7 @@ static bool constant(const struct bexpr *e)
 static bool function_moves(const struct bexpr *e)
 {
     unsigned flags = e->u.func->def->flags;
-    if ((flags & (FUNC_NO_PUSHDOWN | FUNC_REPEATS | FUNC_VOLATILE)) != 0) {
+    if ((flags & (FUNC_NO_PUSHDOWN | FUNC_REPEATS | FUNC_VOLATILE)) != 0 || e->is_volatile) {
         return false;
     }
     if ((flags & FUNC_PURE) != 0) {

@@ -676,4 +676,5 @@ const struct eval_env_ops session_env_ops = {.name = "session",
                                              .digest = session__digest,
                                              .thread_id = session__thread_id,
                                              .query_attribute = session__query_attribute,
+                                             .user_variable = session__user_variable,
                                              .role_graph = session__role_graph};

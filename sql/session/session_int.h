@@ -443,6 +443,8 @@ db_err session__digest(struct eval_env *env, struct slice statement, bool hash, 
 uint64_t session__thread_id(struct eval_env *env, uint64_t connection_id);
 db_err session__query_attribute(struct eval_env *env, struct slice name, struct arena *arena,
                                 struct slice *ret);
+MUST_USE db_err session__user_variable(struct eval_env *env, struct slice name, struct arena *arena,
+                                       struct sql_type *ret_type, struct value *ret);
 db_err session__role_graph(struct eval_env *env, struct arena *arena, struct slice *ret);
 
 /* query.c: SELECT, INSERT, UPDATE, DELETE */

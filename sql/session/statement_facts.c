@@ -127,6 +127,19 @@ db_err session__query_attribute(struct eval_env *env, struct slice name, struct 
     return ERR_OK;
 }
 
+db_err session__user_variable(struct eval_env *env, struct slice name, struct arena *arena,
+                              struct sql_type *ret_type, struct value *ret)
+{
+    const struct user_var *v = vars__user_get(of_env(env), name);
+    if (v == NULL) {
+        *ret_type = type_null();
+        *ret = value_null();
+        return ERR_OK;
+    }
+    *ret_type = v->type;
+    return value_copy(&v->value, arena, ret);
+}
+
 /* MYSQL: who may not grant any role is told nothing. */
 db_err session__role_graph(struct eval_env *env, struct arena *arena, struct slice *ret)
 {

@@ -7,12 +7,34 @@ enum { RESULT_CHARS = 1 << 24 };
 
 db_err xml_bind(BIND_ARGS)
 {
-    if (!args[1].is_const) {
+    if (!args[1].is_const && !args[1].is_given) {
         return diag_set_sql(ctx->diag, 1105, "HY000", "Only constant XPATH queries are supported");
     }
+    const struct value *path = args[1].constant;
+    if (path == NULL && args[1].lifted != NULL) {
+        path = args[1].lifted;
+        ctx->by_text = true;
+    }
+    /* A `$` may be a variable, which the statement may assign. MYSQL: it is read in each row. */
+    call->varies = path != NULL && path->phys == PHYS_STR && !path->is_null &&
+                   memchr(path->str.ptr, '$', path->str.len) != NULL;
     func__want_texts(ctx, args, call->arg_count);
     TRY(func__result_text(ctx, call, args, 0, call->arg_count, RESULT_CHARS));
     return ERR_OK;
+}
+
+/* MYSQL: SHOW WARNINGS has a second error behind that of an unknown variable. */
+static db_err parse_query(struct eval_ctx *ctx, struct slice query, struct xpath_expr **ret)
+{
+    struct slice rest = SLICE_EMPTY;
+    struct diag second;
+    db_err err = xpath_parse(ctx->arena, query, ctx->diag, ret, &rest);
+    if (err == ERR_SQL && rest.ptr != NULL) {
+        diag_reset(&second);
+        (void)diag_set_sql(&second, 1105, "HY000", "XPATH syntax error: '%.*s'", SLICE_FMT(rest));
+        func__tell_two(ctx, &second);
+    }
+    return err;
 }
 
 /* False: NULL with a warning. */
@@ -38,7 +60,7 @@ db_err xml_extract(EVAL_ARGS)
         struct xml_doc doc;
         struct slice text;
         bool good;
-        TRY(xpath_parse(ctx->arena, vec_str(args[1], row), ctx->diag, &query));
+        TRY(parse_query(ctx, vec_str(args[1], row), &query));
         TRY(parse_row(ctx, vec_str(args[0], row), out, row, &doc, &good));
         if (good) {
             bool is_null;
@@ -92,7 +114,7 @@ db_err xml_update(EVAL_ARGS)
         bool *marks;
         bool good;
         struct slice text = vec_str(args[0], row);
-        TRY(xpath_parse(ctx->arena, vec_str(args[1], row), ctx->diag, &query));
+        TRY(parse_query(ctx, vec_str(args[1], row), &query));
         TRY(parse_row(ctx, text, out, row, &doc, &good));
         if (!good) {
             continue;

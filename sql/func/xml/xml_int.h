@@ -32,9 +32,10 @@ bool xml_parse(struct arena *arena, struct slice text, char message[XML_MESSAGE_
                struct xml_doc *ret, db_err *ret_err);
 
 struct xpath_expr;
-/* ERR_SQL 1105 with the rest of the query that does not parse. */
+/* ERR_SQL 1105 with the rest of the query that does not parse. *ret_rest is set where MySQL tells
+ * of a syntax error as well: of this rest. */
 MUST_USE db_err xpath_parse(struct arena *arena, struct slice query, struct diag *diag,
-                            struct xpath_expr **ret);
+                            struct xpath_expr **ret, struct slice *ret_rest);
 
 /* Texts are compared by the collation. The value as text, in ctx->arena: of nodes, the texts right
  * below them, parted by blanks. *ret_null: it is NULL. Warnings are told; ERR_SQL where they are

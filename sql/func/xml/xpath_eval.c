@@ -5,17 +5,6 @@
 #include "sql/func/xml/xpath_int.h"
 #include "sql/types/cast.h"
 
-enum xv_kind { XV_NUMBER, XV_TEXT, XV_TRUTH, XV_NODES };
-
-struct xv {
-    enum xv_kind kind;
-    bool is_null;     /* of a division by zero, and what is computed with it */
-    double number;    /* also XV_TRUTH: 0 or 1 */
-    uint8_t decimals; /* XV_NUMBER: as many are shown; 0 and DECIMALS_NOT_FIXED: those there are */
-    struct slice text;
-    bool *marks;
-};
-
 struct xcontext {
     struct arena *arena;
     struct eval_ctx *eval;
@@ -65,9 +54,26 @@ static db_err nodes_text(const struct xcontext *c, const bool *marks, struct sli
     return ERR_OK;
 }
 
+/* What is computed of a DECIMAL variable: its digits, then zeros (MYSQL: a variable has 30). */
+static struct slice exact_text(double d, char text[NUMBER_TEXT_MAX])
+{
+    enum { DIGITS = 15 };
+    int whole = d == 0 ? 1 : (int)floor(log10(fabs(d))) + 1;
+    int known = whole >= DIGITS ? 0 : DIGITS - whole;
+    known = known > DECIMAL_SCALE_MAX ? DECIMAL_SCALE_MAX : known;
+    size_t len = double_to_text(d, (unsigned)known, text);
+    if (known == 0) {
+        text[len++] = '.';
+    }
+    for (int i = known; i < DECIMAL_SCALE_MAX; i++) {
+        text[len++] = '0';
+    }
+    return slice_of(text, len);
+}
+
 static db_err to_text(const struct xcontext *c, const struct xv *v, struct slice *ret)
 {
-    if (v->kind == XV_TEXT) {
+    if (v->kind == XV_TEXT || (v->kind == XV_NUMBER && v->text.ptr != NULL)) {
         *ret = v->text;
         return ERR_OK;
     }
@@ -79,7 +85,9 @@ static db_err to_text(const struct xcontext *c, const struct xv *v, struct slice
         return ERR_LIMIT;
     }
     int decimals = v->decimals == 0 ? DECIMALS_NOT_FIXED : v->decimals;
-    *ret = slice_of(text, double_to_text(v->number, decimals, text));
+    *ret = v->decimals == DECIMAL_SCALE_MAX
+               ? exact_text(v->number, text)
+               : slice_of(text, double_to_text(v->number, decimals, text));
     return ERR_OK;
 }
 
@@ -228,12 +236,13 @@ static db_err fulfilled(const struct xcontext *c, const struct xv *v, bool *ret)
     }
     if (v->kind == XV_TEXT) {
         d = trunc(text_to_double(v->text, &used, &overflow));
-        if (used < trimmed(v->text) || used == 0 || memchr(v->text.ptr, '.', used) != NULL) {
+        if (!v->of_variable &&
+            (used < trimmed(v->text) || used == 0 || memchr(v->text.ptr, '.', used) != NULL)) {
             func__warn(c->eval, ER_TRUNCATED_WRONG_VALUE, "INTEGER",
                        arena_strdup(c->arena, v->text));
         }
     }
-    *ret = rint(d) == c->position;
+    *ret = (v->exact ? round(d) : rint(d)) == c->position;
     return ERR_OK;
 }
 
@@ -524,8 +533,8 @@ static db_err eval_call(const struct xcontext *c, const struct xpath_expr *e, st
     bool is;
     for (uint32_t i = 0; i < e->arg_count; i++) {
         TRY(eval(c, e->args[i], &args[i]));
-        if (args[i].is_null) {
-            *ret = null_value();
+        if (args[i].is_null) { /* MYSQL: of which boolean() is the truth */
+            *ret = e->op == XP_BOOLEAN ? yes(false) : null_value();
             return ERR_OK;
         }
     }
@@ -553,7 +562,7 @@ static db_err eval_call(const struct xcontext *c, const struct xpath_expr *e, st
         *ret = yes(is == (e->op == XP_BOOLEAN));
         return ERR_OK;
     case XP_TO_NUMBER: *ret = number(d); return ERR_OK;
-    case XP_ROUND: *ret = number(rint(d)); return ERR_OK;
+    case XP_ROUND: *ret = number(args[0].exact ? round(d) : rint(d)); return ERR_OK;
     case XP_FLOOR: *ret = number(floor(d)); return ERR_OK;
     case XP_CEILING: *ret = number(ceil(d)); return ERR_OK;
     default: return call_text(c, e, args, ret);
@@ -565,6 +574,7 @@ static db_err eval(const struct xcontext *c, const struct xpath_expr *e, struct 
     switch (e->kind) {
     case XP_NUMBER: *ret = fraction(e->number, e->decimals); return ERR_OK;
     case XP_STRING: *ret = (struct xv){.kind = XV_TEXT, .text = e->text}; return ERR_OK;
+    case XP_VARIABLE: return xpath_variable(c->eval, e->text, c->collation, ret);
     case XP_BINARY: return eval_binary(c, e, ret);
     case XP_NEGATE: {
         struct xv v;

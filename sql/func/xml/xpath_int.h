@@ -7,6 +7,7 @@
 enum xpath_kind {
     XP_NUMBER,
     XP_STRING,
+    XP_VARIABLE, /* of the user, `text` is its name */
     XP_BINARY,
     XP_NEGATE,
     XP_CALL,
@@ -75,5 +76,23 @@ struct xpath_expr {
     uint32_t arg_count;
     struct xpath_expr *args[XPATH_ARGS_MAX]; /* STEP: args[0] is the input, then predicates */
 };
+
+enum xv_kind { XV_NUMBER, XV_TEXT, XV_TRUTH, XV_NODES };
+
+struct xv {
+    enum xv_kind kind;
+    bool is_null;      /* of a division by zero, and what is computed with it */
+    bool exact;        /* XV_NUMBER: a DECIMAL, whose half is rounded away from zero */
+    double number;     /* also XV_TRUTH: 0 or 1 */
+    uint8_t decimals;  /* XV_NUMBER: as many are shown; 0 and DECIMALS_NOT_FIXED: those there are */
+    struct slice text; /* of a number as well, if it has a text of its own */
+    bool of_variable;  /* XV_TEXT: nothing is told of what is no position */
+    bool *marks;
+};
+
+/* What the user variable has now, in ctx->arena; its text in the collation's character set. ERR_SQL
+ * where that does not have it. */
+MUST_USE db_err xpath_variable(struct eval_ctx *ctx, struct slice name,
+                               const struct collation *collation, struct xv *ret);
 
 #endif

@@ -10,7 +10,8 @@ struct xparser {
     struct diag *diag;
     const char *at, *end;
     uint32_t depth;
-    uint32_t inside; /* how many predicates */
+    uint32_t inside;   /* how many predicates */
+    struct slice rest; /* behind an unknown variable; ptr NULL: there was none */
 };
 
 static void skip_blanks(struct xparser *p)
@@ -240,6 +241,12 @@ static const struct {
     {"ceiling", XP_CEILING, 1, 1},     {"number", XP_TO_NUMBER, 0, 1},
 };
 
+static bool is_nodes(const struct xpath_expr *e)
+{
+    return e->kind == XP_ROOT || e->kind == XP_CONTEXT || e->kind == XP_STEP ||
+           (e->kind == XP_BINARY && e->op == XP_UNION);
+}
+
 static db_err parse_call(struct xparser *p, size_t which, struct xpath_expr **ret)
 {
     struct xpath_expr *e = new_expr(p, XP_CALL, (int)g_functions[which].function);
@@ -260,6 +267,10 @@ static db_err parse_call(struct xparser *p, size_t which, struct xpath_expr **re
     }
     bool placed = e->op == XP_LAST || e->op == XP_POSITION || e->op == XP_STRING_LENGTH;
     if (placed && e->arg_count == 0 && p->inside == 0) { /* MYSQL: there is no context node */
+        return syntax(p);
+    }
+    bool of_nodes = e->op == XP_COUNT || e->op == XP_SUM;
+    if (of_nodes && !is_nodes(e->args[0])) {
         return syntax(p);
     }
     *ret = e;
@@ -318,8 +329,73 @@ static db_err parse_number(struct xparser *p, struct xpath_expr **ret)
     return ERR_OK;
 }
 
-static db_err parse_primary(struct xparser *p, struct xpath_expr **ret)
+static bool is_operator_word(struct slice name)
 {
+    static const char *const words[] = {"and", "or", "div", "mod"};
+    for (size_t i = 0; i < ARRAY_COUNT(words); i++) {
+        if (slice_eq(name, slice_str(words[i]))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Behind the sign: MYSQL: a name there has no colon and is no operator. */
+static bool take_variable(struct xparser *p, struct slice *ret)
+{
+    skip_blanks(p);
+    const char *from = p->at;
+    bool starts = p->at < p->end && in_word(*p->at) && *p->at != '-' && *p->at != '.' &&
+                  !(*p->at >= '0' && *p->at <= '9');
+    const char *to = from;
+    while (starts && to < p->end && in_word(*to)) {
+        to++;
+    }
+    *ret = slice_of(from, (size_t)(to - from));
+    if (!starts || is_operator_word(*ret)) {
+        return false;
+    }
+    p->at = to;
+    return true;
+}
+
+/* MYSQL: there are no variables but the user's, and the rest does not parse then, either. */
+static db_err unknown_variable(struct xparser *p, const char *from)
+{
+    int len = (int)(p->end - from);
+    skip_blanks(p);
+    p->rest = slice_of(p->at, (size_t)(p->end - p->at));
+    return diag_set_sql(p->diag, 1105, "HY000", "Unknown XPATH variable at: '%.*s'", len, from);
+}
+
+/* `$@name`. Without a name *ret is NULL, and what follows is read as if the signs were not there
+ * (MYSQL). */
+static db_err parse_variable(struct xparser *p, struct xpath_expr **ret)
+{
+    struct slice name;
+    const char *from = p->at;
+    bool of_user;
+    *ret = NULL;
+    (void)accept(p, "$");
+    of_user = accept(p, "@");
+    if (!take_variable(p, &name) || (!of_user && at_token(p, "("))) {
+        p->at = name.len != 0 && !of_user ? (const char *)name.ptr : p->at;
+        return ERR_OK;
+    }
+    if (!of_user) {
+        return unknown_variable(p, from);
+    }
+    *ret = new_expr(p, XP_VARIABLE, 0);
+    if (*ret == NULL) {
+        return ERR_LIMIT;
+    }
+    (*ret)->text = name;
+    return ERR_OK;
+}
+
+static db_err parse_literal_or_call(struct xparser *p, struct xpath_expr **ret, bool *ret_found)
+{
+    *ret_found = true;
     skip_blanks(p);
     if (p->at == p->end) {
         return syntax(p);
@@ -329,13 +405,6 @@ static db_err parse_primary(struct xparser *p, struct xpath_expr **ret)
     }
     if (*p->at >= '0' && *p->at <= '9') {
         return parse_number(p, ret);
-    }
-    if (*p->at == '$') {
-        return my_error(p->diag, ER_NOT_SUPPORTED_YET, "variables in XPath");
-    }
-    if (accept(p, "(")) {
-        TRY(parse_level(p, 0, ret));
-        return accept(p, ")") ? more_steps(p, *ret, ret) : syntax(p);
     }
     const char *from = p->at;
     struct slice name;
@@ -347,7 +416,29 @@ static db_err parse_primary(struct xparser *p, struct xpath_expr **ret)
         }
     }
     p->at = from;
-    return parse_path(p, ret);
+    *ret_found = false;
+    return ERR_OK;
+}
+
+static db_err parse_primary(struct xparser *p, struct xpath_expr **ret)
+{
+    bool found;
+    if (accept(p, "(")) {
+        TRY(parse_level(p, 0, ret));
+        return accept(p, ")") ? more_steps(p, *ret, ret) : syntax(p);
+    }
+    bool variable = at_token(p, "$");
+    if (variable) {
+        TRY(parse_variable(p, ret));
+        if (*ret != NULL) {
+            return ERR_OK;
+        }
+    }
+    TRY(parse_literal_or_call(p, ret, &found));
+    if (found) {
+        return ERR_OK;
+    }
+    return variable ? syntax(p) : parse_path(p, ret);
 }
 
 /* ---- operators ---- */
@@ -376,12 +467,6 @@ static const struct operator_row *take_operator(struct xparser *p, unsigned leve
         }
     }
     return NULL;
-}
-
-static bool is_nodes(const struct xpath_expr *e)
-{
-    return e->kind == XP_ROOT || e->kind == XP_CONTEXT || e->kind == XP_STEP ||
-           (e->kind == XP_BINARY && e->op == XP_UNION);
 }
 
 /* MYSQL: nodes do not compare with nodes. `from`: the operator's sign. */
@@ -419,7 +504,13 @@ static db_err parse_operators(struct xparser *p, unsigned level, struct xpath_ex
         const char *sign = p->at - strlen(o->sign);
         e->args[0] = *ret;
         e->arg_count = 2;
+        if (o->op == XP_UNION && !is_nodes(e->args[0])) {
+            return syntax(p);
+        }
         TRY(parse_level(p, level + 1, &e->args[1]));
+        if (o->op == XP_UNION && !is_nodes(e->args[1])) {
+            return syntax(p);
+        }
         TRY(check_sides(p, e, sign));
         *ret = e;
     }
@@ -437,13 +528,17 @@ static db_err parse_level(struct xparser *p, unsigned level, struct xpath_expr *
 }
 
 db_err xpath_parse(struct arena *arena, struct slice query, struct diag *diag,
-                   struct xpath_expr **ret)
+                   struct xpath_expr **ret, struct slice *ret_rest)
 {
     struct xparser p = {.arena = arena,
                         .diag = diag,
                         .at = (const char *)query.ptr,
                         .end = (const char *)query.ptr + query.len};
-    TRY(parse_level(&p, 0, ret));
+    db_err err = parse_level(&p, 0, ret);
+    if (err != ERR_OK) {
+        *ret_rest = p.rest.ptr != NULL ? p.rest : *ret_rest;
+        return err;
+    }
     skip_blanks(&p);
     return p.at == p.end ? ERR_OK : syntax(&p);
 }
