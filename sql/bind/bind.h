@@ -47,7 +47,9 @@ struct bind_opts {
     const struct catalog_snapshot *temporaries;
     const struct priv_session *priv; /* whose privileges are checked; NULL: nobody's */
     bool sent;                       /* a SELECT's rows, if there are any, go to a client */
-    bool explain;                    /* views are shown from within: 1345 without SHOW VIEW */
+    struct slice
+        creates;  /* the table that the query fills; ptr NULL: none. It locks no rows (1746) */
+    bool explain; /* views are shown from within: 1345 without SHOW VIEW */
     /* Type of @name and of @@name as they are now. NULL members: user variables are text, system
      * variables unknown. */
     void *env;

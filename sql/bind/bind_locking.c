@@ -169,10 +169,16 @@ db_err bind__begin_locking(struct binder *b, const struct ast_query *q, struct l
 
 /* ---- locks ---- */
 
-static db_err lock_table(struct binder *b, const struct ast_locking *l, struct lnode *n)
+static db_err lock_table(struct binder *b, const struct ast_locking *l, struct lnode *n,
+                         bool in_view)
 {
     const struct table_def *def = n->u.table.def;
     bool exclusive = l->strength == AST_LOCK_UPDATE;
+    if (exclusive && b->opts->creates.ptr != NULL) {
+        struct slice name = in_view ? n->u.table.view->name : def->name;
+        return my_error(b->diag, ER_CANT_UPDATE_TABLE_IN_CREATE_TABLE_SELECT,
+                        arena_strdup(b->arena, name), arena_strdup(b->arena, b->opts->creates));
+    }
     bool shown =
         def->kind == TABLE_VIRTUAL && slice_eq(def->schema_name, SLICE_LIT("information_schema"));
     if (shown && !exclusive) {
@@ -202,7 +208,7 @@ static db_err lock_tables(struct binder *b, const struct ast_locking_list *locki
         for (uint32_t i = 0; i < locking->count; i++) {
             const struct ast_locking *l = locking->items[i];
             if (l->tables.count == 0 || locks(b, l, l->tables.count, &r)) {
-                TRY(lock_table(b, l, n));
+                TRY(lock_table(b, l, n, in_view));
             }
         }
         return ERR_OK;

@@ -17,6 +17,7 @@ static db_err query_columns(struct statement *st, const struct catalog_snapshot 
     query__bind_opts(s, snap, &bind);
     bind.param_types = st->types;
     bind.param_count = st->param_count;
+    bind.creates = c->name.name;
     bind.warn = NULL; /* the INSERT warns */
     return bind_statement(&s->stmt_arena, &bind, &select.stmt, &s->diag, ret);
 }
