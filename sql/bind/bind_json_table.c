@@ -29,6 +29,20 @@ static db_err parse_path(struct binder *b, struct slice text, struct json_path *
 
 #define JSON_TABLE_DEFAULT "non-string DEFAULT value for a column in a JSON_TABLE expression"
 
+/* The default is none, as b->diag says. MYSQL: SHOW WARNINGS has a second error then, `number`. */
+static db_err invalid_default(struct binder *b, enum my_errno number, const char *column)
+{
+    struct diag second;
+    if (b->opts->warn != NULL && b->diag != NULL) {
+        diag_reset(&second);
+        b->opts->warn(b->opts->env, CAST_ERROR, b->diag->number, b->diag->text);
+        db_err err = my_error(&second, number, column);
+        (void)err; /* the first is the statement's */
+        b->opts->warn(b->opts->env, CAST_ERROR, second.number, second.text);
+    }
+    return ERR_SQL;
+}
+
 /* DEFAULT '...': JSON text whose value the column must be able to hold. */
 static db_err default_value(struct binder *b, const struct json_table_column *c,
                             const struct ast_json_on *on, struct value *ret)
@@ -44,6 +58,10 @@ static db_err default_value(struct binder *b, const struct json_table_column *c,
     if (e->kind != BEXPR_CONST || e->u.constant.phys != PHYS_STR) {
         return my_error(b->diag, ER_NOT_SUPPORTED_YET, JSON_TABLE_DEFAULT);
     }
+    if (type_is_string(&e->type) && e->type.collation == COLL_BINARY) {
+        (void)my_error(b->diag, ER_INVALID_JSON_CHARSET, "binary");
+        return invalid_default(b, ER_INVALID_DEFAULT, c->name);
+    }
     cast_ctx_init(&cast, b->arena, b->diag);
     cast.sql_mode = b->opts->sql_mode;
     cast.strict = true;
@@ -51,10 +69,10 @@ static db_err default_value(struct binder *b, const struct json_table_column *c,
     TRY(value_to_text(&cast, &e->type, &e->u.constant, &text));
     db_err err = json_parse(b->arena, text, &n, &why);
     if (err == ERR_INVALID) {
-        return why.message == NULL
-                   ? my_error(b->diag, ER_JSON_DOCUMENT_TOO_DEEP)
-                   : my_error(b->diag, ER_INVALID_JSON_TEXT_IN_PARAM, 1u, "JSON_TABLE", why.message,
-                              (unsigned)why.position, "");
+        err = why.message == NULL ? my_error(b->diag, ER_JSON_DOCUMENT_TOO_DEEP)
+                                  : my_error(b->diag, ER_INVALID_JSON_TEXT_IN_PARAM, 1u,
+                                             "JSON_TABLE", why.message, (unsigned)why.position, "");
+        return err == ERR_SQL ? invalid_default(b, ER_INVALID_DEFAULT, c->name) : err;
     }
     TRY(err);
     TRY(json_write_arena(n, b->arena, b->diag, &doc));
@@ -83,7 +101,11 @@ static db_err default_value(struct binder *b, const struct json_table_column *c,
         return ERR_OK;
     }
     if (type_is_numeric(&c->type)) {
-        TRY(json_to_value(&cast, &v, &c->type, ret)); /* says what is wrong */
+        db_err why_not = json_to_value(&cast, &v, &c->type, ret); /* says what is wrong */
+        if (why_not != ERR_OK) {
+            return why_not != ERR_SQL ? why_not
+                                      : invalid_default(b, ER_JT_VALUE_OUT_OF_RANGE, c->name);
+        }
     }
     return my_error(b->diag, ER_JT_VALUE_OUT_OF_RANGE, c->name);
 }

@@ -104,6 +104,17 @@ db_err json__takes(struct diag *diag, const struct func_call *call, const struct
                : my_error(diag, ER_INVALID_TYPE_FOR_JSON, (unsigned)(i + 1), json__func_name(call));
 }
 
+/* MYSQL: SHOW WARNINGS has a second error then, as of a number. */
+static db_err bytes_refused(struct eval_ctx *ctx, const struct func_call *call, uint32_t i)
+{
+    struct diag second;
+    diag_reset(&second);
+    db_err err = my_error(ctx->diag, ER_INVALID_JSON_CHARSET, "binary");
+    (void)my_error(&second, ER_INVALID_TYPE_FOR_JSON, (unsigned)(i + 1), json__func_name(call));
+    func__tell_two(ctx, &second);
+    return err;
+}
+
 /* The text of an argument that is to be a document, in utf8mb4. */
 static db_err doc_text(struct eval_ctx *ctx, const struct func_call *call, const struct vector *arg,
                        uint32_t i, uint32_t row, struct slice *ret)
@@ -112,9 +123,7 @@ static db_err doc_text(struct eval_ctx *ctx, const struct func_call *call, const
     TRY(json__takes(ctx->diag, call, t, i));
     if (t->collation == COLL_BINARY) {
         *ret = vec_str(arg, row);
-        return (call->def->flags & FUNC_JSON_BYTES) != 0
-                   ? ERR_OK
-                   : my_error(ctx->diag, ER_INVALID_JSON_CHARSET, "binary");
+        return (call->def->flags & FUNC_JSON_BYTES) != 0 ? ERR_OK : bytes_refused(ctx, call, i);
     }
     return json__utf8(ctx, t, vec_str(arg, row), ret);
 }

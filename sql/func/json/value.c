@@ -55,6 +55,11 @@ static db_err value_row(struct eval_ctx *ctx, const struct func_call *call,
     bool null;
     bool fits = false;
     TRY(json__path(ctx, call, args, 1, row, true, &path, &null));
+    const struct sql_type *type = args[0]->type;
+    if (type_is_string(type) && type->collation == COLL_BINARY && !vec_is_null(args[0], row)) {
+        return my_error(ctx->diag, ER_INVALID_JSON_CHARSET,
+                        "binary"); /* MYSQL: and no second one */
+    }
     db_err err = json__doc(ctx, call, args, 0, row, &doc, &null);
     if (err == ERR_SQL && !fail_error && ctx->diag != NULL &&
         ctx->diag->number == ER_INVALID_JSON_TEXT_IN_PARAM) {
