@@ -17,6 +17,43 @@ struct arena_block {
     size_t size;              /* with this header */
 };
 
+#ifdef SKEIN_ARENA_POISON
+void __asan_poison_memory_region(void const volatile *addr, size_t size);
+void __asan_unpoison_memory_region(void const volatile *addr, size_t size);
+
+enum { GAP = 16 }; /* behind each piece */
+
+static void forbid(const void *from, const void *to)
+{
+    __asan_poison_memory_region(from, (size_t)((const uint8_t *)to - (const uint8_t *)from));
+}
+
+static void permit(const void *from, size_t size)
+{
+    __asan_unpoison_memory_region(from, size);
+}
+
+static uint8_t *behind(const struct arena *a, uint8_t *p)
+{
+    return (size_t)(a->end - p) < GAP ? a->end : p + GAP;
+}
+#else
+enum { GAP = 0 };
+
+static void forbid(const void *from UNUSED, const void *to UNUSED)
+{
+}
+
+static void permit(const void *from UNUSED, size_t size UNUSED)
+{
+}
+
+static uint8_t *behind(const struct arena *a UNUSED, uint8_t *p)
+{
+    return p;
+}
+#endif
+
 void mem_tracker_init(struct mem_tracker *t, struct mem_tracker *parent, size_t limit)
 {
     t->parent = parent;
@@ -71,6 +108,7 @@ static void free_block(struct arena *a, struct arena_block *b)
     if (a->tracker != NULL) {
         mem_tracker_release(a->tracker, b->size);
     }
+    permit(b, b->size); /* the heap may not be the sanitizer's */
     mem_free(b);
 }
 
@@ -98,6 +136,9 @@ void arena_reset(struct arena *a)
     a->blocks = b;
     a->pos = b == NULL ? NULL : (uint8_t *)(b + 1);
     a->end = b == NULL ? NULL : (uint8_t *)b + b->size;
+    if (b != NULL) {
+        forbid(a->pos, a->end);
+    }
 }
 
 void arena_fini(struct arena *a)
@@ -122,6 +163,14 @@ void arena_fini(struct arena *a)
     }
 }
 
+/* size bytes at p, which lie in the block up to end. */
+static void *give(struct arena *a, uintptr_t p, size_t size)
+{
+    permit((void *)p, size);
+    a->pos = behind(a, (uint8_t *)(p + size));
+    return (void *)p;
+}
+
 void *arena_alloc_slow(struct arena *a, size_t size, size_t align)
 {
     if (size > SIZE_MAX / 2) {
@@ -131,7 +180,7 @@ void *arena_alloc_slow(struct arena *a, size_t size, size_t align)
     if (want > ARENA_BLOCK_MAX) {
         want = ARENA_BLOCK_MAX;
     }
-    size_t need = sizeof(struct arena_block) + size + align;
+    size_t need = sizeof(struct arena_block) + size + align + GAP;
     if (want < need) {
         want = need;
     }
@@ -153,17 +202,16 @@ void *arena_alloc_slow(struct arena *a, size_t size, size_t align)
     a->blocks = b;
     a->used += want;
     uintptr_t p = ((uintptr_t)(b + 1) + align - 1) & ~(uintptr_t)(align - 1);
-    a->pos = (uint8_t *)(p + size);
     a->end = (uint8_t *)b + want;
-    return (void *)p;
+    forbid(b + 1, a->end);
+    return give(a, p, size);
 }
 
 void *arena_alloc_aligned(struct arena *a, size_t size, size_t align)
 {
     uintptr_t p = ((uintptr_t)a->pos + align - 1) & ~(uintptr_t)(align - 1);
     if (a->pos != NULL && p <= (uintptr_t)a->end && size <= (uintptr_t)a->end - p) {
-        a->pos = (uint8_t *)(p + size);
-        return (void *)p;
+        return give(a, p, size);
     }
     return arena_alloc_slow(a, size, align < 8 ? 8 : align);
 }

@@ -25,6 +25,15 @@ void mem_tracker_init(struct mem_tracker *t, struct mem_tracker *parent, size_t 
 MUST_USE db_err mem_tracker_charge(struct mem_tracker *t, size_t size);
 void mem_tracker_release(struct mem_tracker *t, size_t size);
 
+/* Under AddressSanitizer what was not given out is poisoned, and so is a gap behind each piece. */
+#if defined(__SANITIZE_ADDRESS__)
+#define SKEIN_ARENA_POISON 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SKEIN_ARENA_POISON 1
+#endif
+#endif
+
 struct arena_block;
 struct arena_callback {
     struct arena_callback *next;
@@ -56,8 +65,13 @@ void arena_fini(struct arena *a);
 /* 8-byte aligned, uninitialised. NULL when the limit is passed or memory is out. A size of 0
  * gives a valid, non-NULL pointer. */
 void *arena_alloc_slow(struct arena *a, size_t size, size_t align);
+void *arena_alloc_aligned(struct arena *a, size_t size,
+                          size_t align); /* align: a power of two <= 64 */
 static inline void *arena_alloc(struct arena *a, size_t size)
 {
+#ifdef SKEIN_ARENA_POISON
+    return arena_alloc_aligned(a, size, 8);
+#else
     uintptr_t p = ((uintptr_t)a->pos + 7u) & ~(uintptr_t)7u;
     if (LIKELY(a->pos != NULL && size <= (uintptr_t)a->end - (uintptr_t)a->pos &&
                p + size <= (uintptr_t)a->end)) {
@@ -65,9 +79,8 @@ static inline void *arena_alloc(struct arena *a, size_t size)
         return (void *)p;
     }
     return arena_alloc_slow(a, size, 8);
+#endif
 }
-void *arena_alloc_aligned(struct arena *a, size_t size,
-                          size_t align); /* align: a power of two <= 64 */
 void *arena_calloc(struct arena *a, size_t count, size_t size);
 /* Why arena_alloc gave NULL: ERR_LIMIT for one that has a limit or a tracker (memory of the machine
  * itself is hardly ever out), else ERR_NOMEM. */

@@ -50,6 +50,33 @@ static void test_reset_keeps_a_block(void **state UNUSED)
     assert_int_equal(a.used, 0);
 }
 
+#ifdef SKEIN_ARENA_POISON
+int __asan_address_is_poisoned(void const volatile *addr);
+
+/* Behind a piece nothing may be touched, nor a piece after a reset. */
+static void test_poison(void **state UNUSED)
+{
+    struct arena a;
+    arena_init(&a, NULL, NULL, 0);
+    for (size_t size = 1; size < 40; size++) {
+        uint8_t *p = arena_alloc(&a, size);
+        uint8_t *next = arena_alloc(&a, size);
+        assert_true(next >= p + size + 8);
+        for (size_t i = 0; i < size; i++) {
+            assert_false(__asan_address_is_poisoned(p + i));
+        }
+        assert_true(__asan_address_is_poisoned(p + size));
+        assert_true(__asan_address_is_poisoned(next - 1));
+        assert_true(__asan_address_is_poisoned(next + size));
+    }
+    uint8_t *gone = arena_alloc(&a, 100);
+    arena_reset(&a);
+    assert_true(__asan_address_is_poisoned(gone));
+    assert_true(__asan_address_is_poisoned(gone + 99));
+    arena_fini(&a);
+}
+#endif
+
 static void test_limit(void **state UNUSED)
 {
     struct arena a;
@@ -144,6 +171,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_alloc),
         cmocka_unit_test(test_reset_keeps_a_block),
+#ifdef SKEIN_ARENA_POISON
+        cmocka_unit_test(test_poison),
+#endif
         cmocka_unit_test(test_limit),
         cmocka_unit_test(test_tracker),
         cmocka_unit_test(test_callbacks_and_children),
