@@ -75,6 +75,7 @@ struct early_cast {
     bool lenient;      /* what is said of it is no error, though the statement be a strict change */
     bool unless_whole; /* the comparison reads the text itself: only what is wrong with one that is
                           no whole number is said */
+    bool quiet;        /* nothing is said of it */
 };
 
 struct bexpr {
@@ -112,8 +113,8 @@ struct bexpr {
             bool silent;      /* nothing is told of what does not fit */
             const char *name; /* of the result column that it is, for messages; may be NULL */
             const char *wide; /* what 1690 calls it that is cast; NULL: as args[0] is shown */
-            const struct early_cast *early; /* done when the statement begins; or NULL */
-        } cast;                             /* CAST: from args[0] to type */
+            struct early_cast *early; /* done when the statement begins; or NULL */
+        } cast;                       /* CAST: from args[0] to type */
         struct {
             struct bsubquery *sub;
             uint32_t *

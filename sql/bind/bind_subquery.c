@@ -270,6 +270,18 @@ static bool is_joined(const struct scope *scope, const struct ast_query *q,
     return s->from != NULL && s->having == NULL && !aggregates(sub->root);
 }
 
+/* MYSQL: nothing is told of constant text that is looked for among the integers of a subquery, but
+ * of a join, of an extreme, and of a query of one row without tables, with which it is compared. */
+static void quiet_number(const struct ast_query *q, const struct bexpr *column, struct bexpr *text)
+{
+    bool rows =
+        q->body->kind != AST_BODY_SELECT || ((const struct ast_select *)q->body)->from != NULL;
+    bool whole = type_is_integer(&column->type) || column->type.id == TYPE_YEAR;
+    if (rows && whole && text->kind == BEXPR_CAST && text->u.cast.early != NULL) {
+        text->u.cast.early->quiet = true;
+    }
+}
+
 /* Casts the left side and the subquery's columns to types in which they compare as MySQL compares
  * them. */
 static db_err match_columns(struct binder *b, const struct scope *scope, struct bsubquery *sub,
@@ -322,6 +334,9 @@ static db_err match_columns(struct binder *b, const struct scope *scope, struct 
         TRY(exact_constant(b, sub->compared, i, left[i], exact, &eq));
         sub->equal[i] = eq;
         left[i] = eq->args[0];
+        if (!joined && !of_extreme) {
+            quiet_number(q, column, left[i]);
+        }
         any = any || eq->args[1] != column;
         items[i].expr = eq->args[1];
     }

@@ -116,6 +116,8 @@ static db_err cast_early(struct exec_ctx *ctx, const struct early_cast *c, struc
     if (c->decimal) {
         struct decimal seen;
         TRY(value_to_decimal(cast, &from->type, v, &seen));
+    }
+    if (c->decimal || c->quiet) {
         quiet = *cast;
         quiet.warn = NULL;
         cast = &quiet;
