@@ -342,6 +342,7 @@ db_err temporal_bind_addtime(BIND_ARGS)
     unsigned a = temporal__decimals(&args[0]);
     unsigned b = temporal__decimals(&args[1]);
     const struct sql_type *t = &args[0].type;
+    call->takes_null = true;
     temporal__want_any(ctx, &args[0]);
     if (temporal__is_year(&args[1].type)) {
         func__want(&args[1], type_temporal(TYPE_TIME, 0)); /* MYSQL: midnight of its first day */
@@ -408,6 +409,10 @@ static db_err operands(struct eval_ctx *ctx, const struct func_call *call,
     bool null;
     *ret_known = true;
     for (int i = 0; i < 2 && *ret_known; i++) {
+        if (vec_is_null(args[i], row)) { /* MYSQL: the first one has been told of */
+            *ret_known = false;
+            return ERR_OK;
+        }
         TRY(temporal__get_any(ctx, &call->arg_types[i], args[i], row, roles[i], &v[i],
                               &is_datetime[i], &null));
         *ret_known = !null;
@@ -440,6 +445,7 @@ db_err temporal_bind_timediff(BIND_ARGS)
     unsigned b = temporal__time_decimals(&args[1]);
     temporal__want_any(ctx, &args[0]);
     temporal__want_any(ctx, &args[1]);
+    call->takes_null = true;
     func__result_null(call, type_temporal(TYPE_TIME, a > b ? a : b));
     return ERR_OK;
 }

@@ -92,12 +92,30 @@ static void warn_any(struct eval_ctx *ctx, const char *how, const char *what, st
     cast_warn(ctx->cast, CAST_WARNING, 1292, how, what, arena_strdup(ctx->arena, text), "");
 }
 
-/* MYSQL: TIME_FORMAT, and of an amount the time, take any day of a month, and none. */
+/* MYSQL: TIME_FORMAT, TIMEDIFF, and of an amount the time, take any day of a month, and none; parts
+ * are also taken of a date that has some zeros. */
 static unsigned role_flags(const struct eval_ctx *ctx, enum temporal_role role)
 {
-    return temporal_flags(role == TEMPORAL_SHOWN || role == TEMPORAL_AMOUNT
-                              ? SQL_MODE_ALLOW_INVALID_DATES
-                              : ctx->cast->sql_mode);
+    if (role == TEMPORAL_EXTRACTED) {
+        return temporal_flags(ctx->cast->sql_mode & ~(uint64_t)SQL_MODE_NO_ZERO_IN_DATE);
+    }
+    return temporal_flags(role == TEMPORAL_SUMMAND ? ctx->cast->sql_mode
+                                                   : (uint64_t)SQL_MODE_ALLOW_INVALID_DATES);
+}
+
+/* MYSQL: 2024-13-45 is no date, but the time 2024 with something behind it; parts are taken of a
+ * time also where something stands behind a date. */
+static bool is_no_date(struct slice text, enum temporal_role role)
+{
+    int64_t ignored;
+    int32_t offset;
+    struct temporal_note note = {0};
+    unsigned cond =
+        datetime_parse(text, TIME_DECIMALS_MAX, temporal_flags(SQL_MODE_ALLOW_INVALID_DATES),
+                       &ignored, &offset, &note);
+    unsigned none =
+        role == TEMPORAL_EXTRACTED ? TEMPORAL_INVALID | TEMPORAL_TRUNCATED : TEMPORAL_INVALID;
+    return (cond & none) != 0;
 }
 
 /* A wrong date: NULL with a warning, or NULL. */
@@ -110,9 +128,6 @@ static bool parse_date(struct eval_ctx *ctx, struct slice text, enum temporal_ro
         datetime_parse(text, TIME_DECIMALS_MAX, role_flags(ctx, role), ret, &offset, &note);
     *ret_is_datetime = true;
     if ((cond & TEMPORAL_INVALID) == 0) {
-        if ((cond & TEMPORAL_TRUNCATED) != 0) {
-            warn_any(ctx, "Truncated incorrect", "time", text);
-        }
         cast_warn_delimiter(ctx->cast, cond, &note, COLL_UTF8MB4_BIN, text);
         return true;
     }
@@ -128,7 +143,8 @@ static bool parse_date(struct eval_ctx *ctx, struct slice text, enum temporal_ro
 bool temporal__parse_any(struct eval_ctx *ctx, struct slice text, enum temporal_role role,
                          int64_t *ret, bool *ret_is_datetime)
 {
-    if (role != TEMPORAL_AMOUNT && looks_like_date(text)) { /* MYSQL: no amount is a date */
+    bool dashes = role != TEMPORAL_AMOUNT && looks_like_date(text); /* MYSQL: no amount is a date */
+    if (dashes && !is_no_date(text, role)) {
         return parse_date(ctx, text, role, ret, ret_is_datetime);
     }
     int64_t datetime = 0;
@@ -139,7 +155,7 @@ bool temporal__parse_any(struct eval_ctx *ctx, struct slice text, enum temporal_
     unsigned cond = time_parse(text, TIME_DECIMALS_MAX, flags, ret, &datetime, &offset, &note);
     if ((cond & TEMPORAL_INVALID) != 0) {
         bool digit = text.len != 0 && text.ptr[0] >= '0' && text.ptr[0] <= '9';
-        if (digit || role == TEMPORAL_AMOUNT || role == TEMPORAL_EXTRACTED) {
+        if ((digit && !dashes) || role == TEMPORAL_AMOUNT || role == TEMPORAL_EXTRACTED) {
             warn_any(ctx, "Truncated incorrect", "time", text);
         } else {
             warn_any(ctx, "Incorrect", "datetime", text);
@@ -150,7 +166,7 @@ bool temporal__parse_any(struct eval_ctx *ctx, struct slice text, enum temporal_
         warn_any(ctx, "Truncated incorrect", "time", text);
     }
     cast_warn_delimiter(ctx->cast, cond, &note, COLL_UTF8MB4_BIN, text);
-    *ret_is_datetime = (cond & TEMPORAL_IS_DATETIME) != 0;
+    *ret_is_datetime = (cond & TEMPORAL_IS_DATETIME) != 0 && !dashes;
     if (*ret_is_datetime) {
         *ret = datetime;
     }

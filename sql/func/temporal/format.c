@@ -6,6 +6,7 @@ db_err temporal_bind_format(BIND_ARGS)
 {
     if (call->variant == 1) {
         temporal__want_any(ctx, &args[0]);
+        call->takes_null = true; /* MYSQL: the time is told of also where the format is NULL */
     } else {
         func__want_datetime(&args[0]);
         args[0].want.wire = TYPE_W_LENIENT_DATE;
@@ -22,13 +23,18 @@ db_err temporal_date_format(EVAL_ARGS)
     {
         struct time_parts p;
         bool is_datetime;
-        bool null = false;
+        bool null = vec_is_null(args[0], row);
+        if (null) {
+            vec_set_null(out, row);
+            continue;
+        }
         if (call->variant == 1) {
             TRY(temporal__get_parts(ctx, &call->arg_types[0], args[0], row, TEMPORAL_SHOWN, &p,
                                     &is_datetime, &null));
         } else {
             datetime_unpack(vec_i64(args[0], row), &p);
         }
+        null = null || vec_is_null(args[1], row);
         struct slice pattern = null ? SLICE_EMPTY : vec_str(args[1], row);
         if (pattern.len == 0) {
             vec_set_null(out, row);
