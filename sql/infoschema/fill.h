@@ -38,6 +38,8 @@ MUST_USE db_err is__end(struct is_rows *r);
 /* May the reader know of the database, the table, the column? */
 bool is__sees_schema(const struct is_rows *r, const struct schema_def *s);
 bool is__sees_table(const struct is_rows *r, const struct table_def *t);
+/* The same of a name, whether there is such a table or not. */
+bool is__sees_name(const struct is_rows *r, struct slice schema, struct slice name);
 /* What it may do with the column: SELECT, INSERT, UPDATE, REFERENCES. */
 priv_t is__on_column(const struct is_rows *r, const struct table_def *t,
                      const struct column_def *c);

@@ -1,7 +1,9 @@
-/* VIEWS. */
+/* VIEWS and VIEW_TABLE_USAGE. */
 #include "sql/charset/charset.h"
 #include "sql/ddl/ddl.h"
 #include "sql/infoschema/fill.h"
+#include "sql/parser/ast_tables.h"
+#include "sql/parser/parser.h"
 
 /* What the text is warned of was said when the view was made. */
 static db_err definition(struct is_rows *r, const struct table_def *t, struct slice *ret)
@@ -61,4 +63,98 @@ static db_err one_view(struct is_rows *r, const struct schema_def *s, const stru
 db_err is__fill_views(struct is_rows *r)
 {
     return is__each_table(r, one_view);
+}
+
+/* ---- VIEW_TABLE_USAGE ---- */
+
+struct used {
+    struct is_rows *r;
+    struct ast_name *names;
+    uint32_t count, room;
+};
+
+static int by_name(const struct ast_name *a, const struct ast_name *b)
+{
+    int order = slice_cmp(a->schema, b->schema);
+    return order != 0 ? order : slice_cmp(a->name, b->name);
+}
+
+/* Kept in the order of their names, each once. In the text that is stored all names of tables have
+ * their database; others are common table expressions. */
+static db_err use(const struct ast_name *name, void *arg)
+{
+    struct used *u = arg;
+    uint32_t at = 0;
+    if (name->schema.ptr == NULL) {
+        return ERR_OK;
+    }
+    const struct table_def *def = snapshot_table(u->r->env.snapshot, name->schema, name->name);
+    struct ast_name one = *name;
+    if (def != NULL) { /* as it is called, however it was written */
+        one.schema = def->schema_name;
+        one.name = def->name;
+    }
+    while (at < u->count && by_name(&u->names[at], &one) < 0) {
+        at++;
+    }
+    if (at < u->count && by_name(&u->names[at], &one) == 0) {
+        return ERR_OK;
+    }
+    if (u->count == u->room) {
+        enum { FIRST_ROOM = 8 };
+        uint32_t room = u->room == 0 ? FIRST_ROOM : u->room * 2;
+        struct ast_name *more = ARENA_ARRAY(u->r->arena, struct ast_name, room);
+        if (more == NULL) {
+            return ERR_NOMEM;
+        }
+        if (u->count != 0) {
+            memcpy(more, u->names, u->count * sizeof(more[0]));
+        }
+        u->names = more;
+        u->room = room;
+    }
+    memmove(&u->names[at + 1], &u->names[at], (u->count - at) * sizeof(u->names[0]));
+    u->names[at] = one;
+    u->count++;
+    return ERR_OK;
+}
+
+/* MYSQL: what the view was made of, whether it is still there; of views whose text the reader may
+ * see. */
+static db_err tables_of_view(struct is_rows *r, const struct schema_def *s,
+                             const struct table_def *t)
+{
+    struct parse_options o = {0};
+    struct ast_stmt *stmt;
+    struct diag quiet;
+    struct used used = {.r = r};
+    size_t consumed;
+    (void)s;
+    if (t->kind != TABLE_VIEW || !may_know(r, t)) {
+        return ERR_OK;
+    }
+    diag_reset(&quiet);
+    db_err err = parser_parse(r->arena, t->view_text, &o, &quiet, &stmt, &consumed);
+    if (err != ERR_OK || stmt->kind != AST_STMT_SELECT) {
+        return err == ERR_NOMEM ? err : ERR_OK;
+    }
+    TRY(ast_each_table_name(((const struct ast_select_stmt *)stmt)->query, use, &used));
+    for (uint32_t i = 0; i < used.count; i++) {
+        if (!is__sees_name(r, used.names[i].schema, used.names[i].name)) {
+            continue;
+        }
+        is__str(r, "def");
+        is__text(r, t->schema_name);
+        is__text(r, t->name);
+        is__str(r, "def");
+        is__text(r, used.names[i].schema);
+        is__text(r, used.names[i].name);
+        TRY(is__end(r));
+    }
+    return ERR_OK;
+}
+
+db_err is__fill_view_tables(struct is_rows *r)
+{
+    return is__each_table(r, tables_of_view);
 }

@@ -186,12 +186,17 @@ bool is__sees_schema(const struct is_rows *r, const struct schema_def *s)
     return p->accounts == NULL || priv_sees_schema(&now, s->name);
 }
 
-bool is__sees_table(const struct is_rows *r, const struct table_def *t)
+bool is__sees_name(const struct is_rows *r, struct slice schema, struct slice name)
 {
     const struct priv_session *p = r->env.priv;
     return p->accounts == NULL || priv_everywhere(&p->subject, PRIV_SELECT) ||
-           slice_eq(t->schema_name, SLICE_LIT("information_schema")) ||
-           priv_sees_table(&p->subject, t->schema_name, t->name);
+           slice_eq(schema, SLICE_LIT("information_schema")) ||
+           priv_sees_table(&p->subject, schema, name);
+}
+
+bool is__sees_table(const struct is_rows *r, const struct table_def *t)
+{
+    return is__sees_name(r, t->schema_name, t->name);
 }
 
 priv_t is__on_column(const struct is_rows *r, const struct table_def *t, const struct column_def *c)
