@@ -141,7 +141,9 @@ know).
   have NULL), and those tables as their origin; in MySQL they are expressions of views. That a name in GROUP BY or HAVING is a column and
   something else (warning 1052) is not told of by CREATE VIEW, and once of a common table expression that is read twice.
 - Collations: `IN` of a subquery that MySQL makes a join of, and drops because the condition is never true, is refused all the same (1267);
-  text of no certain collation is not refused in ORDER BY of a window's RANK() and in a subquery after ANY and ALL. A parameter's type is its
+  text of no certain collation is not refused in ORDER BY of a window's RANK() and in a subquery after ANY and ALL. A set operation
+  within another agrees on its texts in a view as it does in a statement (MySQL: as the view's text without some of its parentheses does). A variable that was never set is text as an
+  operand of a set operation, bytes in functions and in a derived table (MySQL: text). A parameter's type is its
   value's, not what the place where it stands suggests: INSERT ... SELECT answers 1366 for text that the column's character set does not
   have (MySQL: 3988); text and numbers that are no
   date are told of once. Text for a parameter where a number is asked for (beside

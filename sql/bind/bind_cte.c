@@ -303,13 +303,16 @@ static db_err bind_query(struct binder *b, struct cte_def *c, struct lnode **ret
     b->ctes = c->recursive ? c : c->outer;
     struct unsteady before = b->unsteady;
     const struct view_read *reads = b->view_reads;
+    bool stored = b->set_in_table;
     b->derived_depth++;
+    b->set_in_table = true;
     c->derived_depth = b->derived_depth;
     c->null_side = b->null_side;
     db_err err = c->recursive && c->is_union
                      ? bind_blocks(b, c, ret, &visible)
                      : bind__query(b, &c->inner, &c->reads, c->ast->query, ret, &visible);
     b->derived_depth--;
+    b->set_in_table = stored;
     b->unsteady = before;
     b->ctes = saved;
     c->in_progress = false;

@@ -374,9 +374,12 @@ static db_err bind_derived(struct binder *b, struct scope *scope, const struct a
     uint32_t visible;
     struct unsteady before = b->unsteady;
     const struct view_read *reads = b->view_reads;
+    bool stored = b->set_in_table;
     b->derived_depth++;
+    b->set_in_table = true;
     TRY(bind__query(b, outer, sub, d->query, &root, &visible));
     b->derived_depth--;
+    b->set_in_table = stored;
     b->unsteady = before;
     b->view_reads = bind__rows_merge(root) ? b->view_reads : reads;
     TRY(bind__wrap(b, root, visible, ret));

@@ -192,6 +192,9 @@ struct binder {
     bool of_block;
     bool joins_query; /* with func.apart: IN compares as a join with the subquery would */
     bool operand;     /* the body that is bound next is an operand of a set operation */
+    /* The rows of a set operation that is bound next lie in a table of their own: those of a
+     * subquery, those that are sorted, the operands of what is not UNION ALL. */
+    bool set_in_table;
     /* What is asked of its rows: whether there are more of the same, and their order, means
      * nothing to EXISTS, IN, ANY and ALL, the order nothing to a query that is a value. */
     enum rows_asked { ROWS_EACH, ROWS_UNORDERED, ROWS_AS_SET } rows_asked;

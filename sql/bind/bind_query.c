@@ -98,14 +98,23 @@ void bind_stored_type(struct sql_type *io)
     io->wire = 0;
 }
 
-/* MYSQL: a set operation's table keeps text that is longer than its type can hold in a wider one.
- */
-static void widen_blob(struct sql_type *io)
+/* MYSQL: a set operation's table keeps text of many characters in a TEXT, and text that is longer
+ * than its type can hold in a wider one. */
+static void widen_text(struct sql_type *io)
 {
+    enum { CHARS_MAX = 512, MEDIUM_BYTES_MAX = 0xffffff };
+    bool is_short = io->id == TYPE_CHAR || io->id == TYPE_VARCHAR || io->id == TYPE_BINARY ||
+                    io->id == TYPE_VARBINARY;
+    if (is_short && io->length > CHARS_MAX) {
+        uint32_t bytes = io->length * collation_by_id(io->collation)->cs->maxlen;
+        uint8_t not_null = io->flags & TYPE_F_NOT_NULL;
+        *io = type_blob(io->collation == COLL_BINARY ? TYPE_BLOB : TYPE_TEXT, io->collation);
+        io->length = bytes;
+        io->flags |= not_null;
+    }
     if (!type_is_blob(io) || io->length <= VARCHAR_BYTES_MAX) {
         return;
     }
-    enum { MEDIUM_BYTES_MAX = 0xffffff };
     bool text = io->id <= TYPE_LONGTEXT;
     bool is_long = io->length > MEDIUM_BYTES_MAX;
     io->id = text ? (is_long ? TYPE_LONGTEXT : TYPE_MEDIUMTEXT)
@@ -179,6 +188,17 @@ struct bexpr *bind__constant_of(const struct binder *b, const struct lnode *n, c
     return NULL;
 }
 
+/* MYSQL: a variable that was never set is text of the connection in a set operation; only where it
+ * stands for itself it is bytes. */
+static void unset_as_text(const struct binder *b, const struct lcolumn *c, struct sql_type *io)
+{
+    if (c->made != MADE_VARIABLE || c->type.id != TYPE_VARBINARY) {
+        return;
+    }
+    unsigned maxlen = collation_by_id(b->opts->connection_collation)->cs->maxlen;
+    *io = type_char(TYPE_VARCHAR, VARCHAR_BYTES_MAX / maxlen, b->opts->connection_collation);
+}
+
 /* MYSQL: each column of all operands of a set operation is agreed on at once. No certain collation
  * is an error, but in what is an operand itself. */
 static db_err common_columns(struct binder *b, enum ast_setop_kind op,
@@ -201,6 +221,7 @@ static db_err common_columns(struct binder *b, enum ast_setop_kind op,
             args[n] = (struct func_arg){.type = from->type,
                                         .coercibility = from->coercibility,
                                         .text_collation = from->text_collation};
+            unset_as_text(b, from, &args[n].type);
             made[n] = bind__constant_of(b, operands[n], from->id);
             if (made[n] != NULL && made[n]->kind == BEXPR_CONST) {
                 struct func_arg of = bind__arg(made[n]);
@@ -218,7 +239,7 @@ static db_err common_columns(struct binder *b, enum ast_setop_kind op,
         c->table = c->org_table = c->schema = SLICE_EMPTY;
         c->org_name = c->name;
         bind_stored_type(&c->type);
-        widen_blob(&c->type);
+        widen_text(&c->type);
         c->made = MADE_STORED;
         c->text_collation = 0;
         c->copied = NULL;
@@ -291,17 +312,38 @@ static const struct ast_setop *set_within(const struct ast_body *body)
     return body->kind == AST_BODY_SETOP ? (const struct ast_setop *)body : NULL;
 }
 
-/* MYSQL: one operation of many operands is made of several of the same kind: a side that is one
- * itself, or NULL. A UNION that is DISTINCT is no part of one that keeps ALL, INTERSECT ALL none of
- * another; what EXCEPT takes away stays one set. */
-static const struct ast_setop *same_set(const struct ast_setop *s, const struct ast_body *side)
+/* A side of a set operation that is one of the same kind, or NULL. */
+static const struct ast_setop *of_kind(const struct ast_setop *s, const struct ast_body *side)
 {
     const struct ast_setop *in = set_within(side);
+    return in != NULL && in->op == s->op ? in : NULL;
+}
+
+/* Does it keep ALL, and so does each part of it (same_set)? */
+static bool keeps_all(const struct ast_setop *s, bool in_table)
+{
+    bool left = s->op == AST_SETOP_INTERSECT || (s->op == AST_SETOP_UNION && in_table);
+    bool right = s->op == AST_SETOP_INTERSECT;
+    const struct ast_setop *l = s->all && left ? of_kind(s, s->left) : NULL;
+    const struct ast_setop *r = s->all && right ? of_kind(s, s->right) : NULL;
+    return s->all && (l == NULL || keeps_all(l, in_table)) && (r == NULL || keeps_all(r, in_table));
+}
+
+/* MYSQL: one operation of many operands is made of several of the same kind: a side that is one
+ * itself, or NULL. A UNION that is DISTINCT begins one that keeps ALL whose rows lie in a table,
+ * and is no part of another; INTERSECT ALL is none of one that keeps ALL; what EXCEPT takes away
+ * stays one set. */
+static const struct ast_setop *same_set(const struct ast_setop *s, const struct ast_body *side,
+                                        bool in_table)
+{
+    const struct ast_setop *in = of_kind(s, side);
     bool part = false;
-    if (in != NULL && in->op == s->op) {
+    if (in != NULL) {
         switch (s->op) {
-        case AST_SETOP_UNION: part = in->all || !s->all; break;
-        case AST_SETOP_INTERSECT: part = !in->all || !s->all; break;
+        case AST_SETOP_UNION:
+            part = !s->all || (in_table && side == s->left) || keeps_all(in, in_table);
+            break;
+        case AST_SETOP_INTERSECT: part = !s->all || !keeps_all(in, in_table); break;
         case AST_SETOP_EXCEPT: part = side == s->left; break;
         }
     }
@@ -312,13 +354,15 @@ static const struct ast_setop *same_set(const struct ast_setop *s, const struct 
 struct operands {
     struct lnode **items;
     uint32_t count, next, width;
+    bool in_table; /* the rows lie in a table */
 };
 
-static uint32_t operand_count(const struct ast_setop *s)
+static uint32_t operand_count(const struct ast_setop *s, bool in_table)
 {
-    const struct ast_setop *l = same_set(s, s->left);
-    const struct ast_setop *r = same_set(s, s->right);
-    return (l == NULL ? 1 : operand_count(l)) + (r == NULL ? 1 : operand_count(r));
+    const struct ast_setop *l = same_set(s, s->left, in_table);
+    const struct ast_setop *r = same_set(s, s->right, in_table);
+    return (l == NULL ? 1 : operand_count(l, in_table)) +
+           (r == NULL ? 1 : operand_count(r, in_table));
 }
 
 static db_err bind_operands(struct binder *b, struct scope *parent, struct bsubquery *sub,
@@ -330,7 +374,7 @@ static db_err bind_operands(struct binder *b, struct scope *parent, struct bsubq
     const struct ast_body *const sides[2] = {s->left, s->right};
     bool as_set = b->rows_asked == ROWS_AS_SET && !(s->op == AST_SETOP_EXCEPT && s->all);
     for (int i = 0; i < 2; i++) {
-        const struct ast_setop *in = same_set(s, sides[i]);
+        const struct ast_setop *in = same_set(s, sides[i], io->in_table);
         b->rows_asked = as_set ? ROWS_AS_SET : ROWS_EACH;
         if (in != NULL) {
             TRY(bind_operands(b, parent, sub, in, io));
@@ -350,50 +394,17 @@ static db_err bind_operands(struct binder *b, struct scope *parent, struct bsubq
     return ERR_OK;
 }
 
-/* MYSQL: an operation of the same kind whose values come out before keeps its types, but text in it
- * compares as it does around it: on the left, and on both sides of INTERSECT. */
-static bool compares_alike(const struct ast_setop *s, const struct ast_body *side)
-{
-    const struct ast_setop *in = set_within(side);
-    return in != NULL && in->op == s->op && (side == s->left || s->op == AST_SETOP_INTERSECT);
-}
-
-static db_err compare_as(struct binder *b, struct lnode *n, const struct lcolumn *common)
-{
-    bool any = false;
-    if (n->kind != LNODE_SETOP) {
-        return ERR_OK;
-    }
-    for (uint32_t i = 0; i < n->column_count; i++) {
-        struct sql_type *t = &n->columns[i].type;
-        if (type_is_string(t) && type_is_string(&common[i].type) &&
-            t->collation != common[i].type.collation) {
-            t->collation = common[i].type.collation;
-            any = true;
-        }
-    }
-    for (uint32_t k = 0; k < n->child_count && any; k++) {
-        struct lnode *child = n->children[k];
-        if (child->kind == LNODE_SETOP && child->u.setop.op == n->u.setop.op) {
-            TRY(compare_as(b, child, n->columns));
-        }
-        TRY(cast_side(b, &n->children[k], n->columns, n->column_count));
-    }
-    return ERR_OK;
-}
-
 static db_err combine(struct binder *b, const struct ast_setop *s, struct operands *io,
                       const struct lcolumn *common, struct lnode **ret)
 {
     const struct ast_body *const sides[2] = {s->left, s->right};
     struct lnode *made[2];
     for (int i = 0; i < 2; i++) {
-        const struct ast_setop *in = same_set(s, sides[i]);
+        const struct ast_setop *in = same_set(s, sides[i], io->in_table);
         if (in != NULL) {
             TRY(combine(b, in, io, common, &made[i]));
         } else {
             made[i] = io->items[io->next++];
-            TRY(compares_alike(s, sides[i]) ? compare_as(b, made[i], common) : ERR_OK);
             TRY(cast_side(b, &made[i], common, io->width));
         }
     }
@@ -421,17 +432,22 @@ static db_err bind_setop(struct binder *b, struct scope *parent, struct bsubquer
                          uint32_t *ret_visible)
 {
     struct cte_def *saved = b->ctes;
-    struct operands o = {.items = BIND_ARRAY(b, struct lnode *, operand_count(s))};
+    bool stored = b->set_in_table;
+    bool in_table = stored || s->op != AST_SETOP_UNION || !s->all;
+    struct operands o = {.in_table = in_table};
     struct lcolumn *common;
+    o.items = BIND_ARRAY(b, struct lnode *, operand_count(s, in_table));
     if (o.items == NULL) {
         return ERR_NOMEM;
     }
+    b->set_in_table = in_table;
     enum rows_asked asked = b->rows_asked;
     b->rows_asked = ROWS_EACH;
     TRY(push_first_ctes(b, parent, sub, s->left));
     b->rows_asked = asked;
     TRY(bind_operands(b, parent, sub, s, &o));
     b->ctes = saved;
+    b->set_in_table = stored;
     TRY(common_columns(b, s->op, o.items, o.count, operand, &common));
     *ret_visible = o.width;
     return combine(b, s, &o, common, ret);
@@ -693,7 +709,7 @@ static db_err whole_query(struct binder *b, struct scope *parent, struct bsubque
     struct cte_def *saved = b->ctes;
     const struct locking_tail *locking = b->locking;
     struct locking_tail tail;
-    bool operand = b->operand;
+    bool operand = b->operand, stored = b->set_in_table;
     enum rows_asked asked = asked_within(b, q);
     TRY(bind__begin_locking(b, q, &tail));
     b->operand = false;
@@ -701,6 +717,7 @@ static db_err whole_query(struct binder *b, struct scope *parent, struct bsubque
     TRY(bind__push_ctes(b, parent, sub, q->with));
     b->operand = operand;
     b->rows_asked = asked;
+    b->set_in_table = stored || q->order_by.count != 0;
     struct lnode *root;
     uint32_t visible;
     if (q->body->kind == AST_BODY_SELECT) {
@@ -711,6 +728,7 @@ static db_err whole_query(struct binder *b, struct scope *parent, struct bsubque
     }
     b->ctes = saved;
     b->locking = locking;
+    b->set_in_table = stored;
     b->depth--;
     *ret_root = root;
     *ret_visible = visible;

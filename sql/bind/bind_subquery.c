@@ -15,8 +15,11 @@ static db_err new_subquery(struct binder *b, struct scope *scope, const struct a
         return my_error(b->diag, ER_MISPLACED_INTO);
     }
     sub->id = b->stmt->subquery_count++;
+    bool stored = b->set_in_table;
     b->rows_asked = asked;
+    b->set_in_table = true;
     TRY(bind__query(b, scope, sub, q, &sub->root, ret_visible));
+    b->set_in_table = stored;
     struct bsubquery **grown = BIND_ARRAY(b, struct bsubquery *, b->stmt->subquery_count);
     if (grown == NULL) {
         return ERR_NOMEM;

@@ -116,6 +116,7 @@ static db_err bind_apart(struct binder *b, const struct table_def *def, struct s
     b->views = &use;
     b->ctes = NULL;
     b->derived_depth++;
+    b->set_in_table = false; /* MYSQL: as when the text is a statement */
     b->column_use = PRIV_NEED_READ;
     if (!def->view.invoker) {
         b->definer = (struct acl_name){def->view.definer_user, def->view.definer_host};
@@ -132,6 +133,7 @@ static db_err bind_apart(struct binder *b, const struct table_def *def, struct s
     b->views = saved.views;
     b->ctes = saved.ctes;
     b->derived_depth = saved.derived_depth;
+    b->set_in_table = saved.set_in_table;
     b->unsteady = saved.unsteady;
     return err;
 }

@@ -120,6 +120,10 @@ static db_err new_column(struct draft *d, const struct lcolumn *from)
     } else {
         bind_stored_type(&c->def.type);
         created_type(d, from, &c->def.type);
+        if (type_is_blob(&c->def.type)) { /* as long as the type lets it be */
+            enum type_id id = (enum type_id)c->def.type.id;
+            c->def.type.length = type_blob(id, c->def.type.collation).length;
+        }
         implied_default(c);
         /* MYSQL: of a derived table's column that shows one without a default there is none either
          */

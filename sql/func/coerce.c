@@ -360,7 +360,9 @@ db_err func_agree_type(struct func_bind_ctx *ctx, const char *operation, struct 
     if (t.id == TYPE_VECTOR) { /* MYSQL: of no certain length */
         t.length = UINT32_MAX;
     }
-    if (type_is_string(&t)) {
+    if (collation == COLL_BINARY && family_of(&t) == FAM_STRING) {
+        t = merge(&t, &t, collation); /* NULL and text of no certain collation: its bytes */
+    } else if (type_is_string(&t)) {
         t.collation = collation;
     }
     func_agreed_sign(&t);

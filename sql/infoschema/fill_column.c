@@ -102,7 +102,7 @@ static void length_facts(struct is_rows *r, const struct sql_type *t)
     uint64_t minlen = c == NULL ? 1 : c->cs->minlen;
     bool chars =
         t->id == TYPE_CHAR || t->id == TYPE_VARCHAR || t->id == TYPE_ENUM || t->id == TYPE_SET;
-    uint64_t blob = t->id == TYPE_LONGTEXT || t->id == TYPE_LONGBLOB ? UINT32_MAX : t->length;
+    uint64_t blob = type_is_blob(t) ? type_blob((enum type_id)t->id, t->collation).length : 0;
     is__uint(r, type_is_blob(t) ? blob / minlen : t->length);
     is__uint(r, type_is_blob(t) ? blob : chars ? t->length * maxlen : t->length);
 }
