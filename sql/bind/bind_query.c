@@ -238,7 +238,9 @@ static db_err common_columns(struct binder *b, enum ast_setop_kind op,
         }
         c->table = c->org_table = c->schema = SLICE_EMPTY;
         c->org_name = c->name;
-        bind_stored_type(&c->type);
+        if (!operand || c->type.id != TYPE_NULL) { /* MYSQL: NULL is of any type around it */
+            bind_stored_type(&c->type);
+        }
         widen_text(&c->type);
         c->made = MADE_STORED;
         c->text_collation = 0;
