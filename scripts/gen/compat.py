@@ -169,7 +169,7 @@ know).
 - Of a strict change that is refused SHOW WARNINGS lists the errors of all arguments that are still computed behind one that has failed, as in MySQL.
   MySQL stops earlier, or reads an argument twice, in a few places: `INTERVAL` of integers, times of numbers in `TIMEDIFF`, `ADDTIME`, `TIME_FORMAT` and `EXTRACT`, comparisons of
   rows, `IN (SELECT ...)`, the value of CASE, `LOG` and `AES_ENCRYPT` of an argument that is not read after all. Of what holds a subquery or is
-  volatile (`RAND()`), computed for several rows, the first error is listed. A document of JSON functions that is bytes is told of with 3144 (MySQL: with 3144 and 3146), `JSON_VALUE(?, ...)` is taken (MySQL: 3146). `FORMAT` tells of its locale
+  volatile (`RAND()`), computed for several rows, the first error is listed. `JSON_VALUE(?, ...)` is taken (MySQL: 3146). `FORMAT` tells of a locale that is no constant
   last, `REGEXP_INSTR` reads its fifth argument in its turn (MySQL: first, and again). Text that `IN` and BETWEEN look for as a date names no column.
   Of several bounds on one side of a column (`k > 0 AND k > 9`) a key is searched by the first, so that rows are computed, and told of, which MySQL does not read.
   `'20240230'`, digits alone that are no date, is a time in `EXTRACT`, `TIME_FORMAT`, `ADDTIME` and `TIMEDIFF` (MySQL: a wrong date), and `ADDTIME` refuses a wrong date with something behind it.

@@ -1,5 +1,6 @@
 /* Result types of the mathematical functions. */
 #include "sql/func/families.h"
+#include "sql/func/math/math_int.h"
 
 static unsigned scale_of(const struct sql_type *t)
 {
@@ -194,6 +195,7 @@ db_err math_bind_format(BIND_ARGS)
     }
     func__want_int(&args[1]);
     if (call->arg_count == 3) {
+        TRY(math__constant_locale(ctx, call, &args[2]));
         func__want_text(ctx, &args[2]);
     }
     func__result_ascii(ctx, call, chars + chars / 3 + MORE);

@@ -1,8 +1,8 @@
 /* FORMAT(number, decimals[, locale]): rounded, with the locale's point and groups of digits. */
 #include "sql/func/families.h"
+#include "sql/func/math/math_int.h"
 
 #include <math.h>
-#include <stdio.h>
 
 struct number_locale {
     const char *name;
@@ -21,20 +21,55 @@ static const struct number_locale g_locales[] = {
 
 static const struct number_locale g_plain = {"en_US", ".", {(const uint8_t *)",", 1}, 3, 3};
 
-static const struct number_locale *find_locale(struct eval_ctx *ctx, struct slice name)
+/* NULL: unknown. */
+static const struct number_locale *locale_named(struct slice name)
 {
     for (size_t i = 0; i < ARRAY_COUNT(g_locales); i++) {
         if (slice_eq_nocase(name, slice_str(g_locales[i].name))) {
             return &g_locales[i];
         }
     }
-    char text[64];
-    snprintf(text, sizeof(text), "Unknown locale: '%.*s'", (int)(name.len < 40 ? name.len : 40),
-             (const char *)name.ptr);
-    if (ctx->cast->warn != NULL) {
-        ctx->cast->warn(ctx->cast->warn_arg, CAST_WARNING, ER_UNKNOWN_LOCALE, text);
+    return NULL;
+}
+
+static const char *unknown(struct arena *arena, struct slice name)
+{
+    enum { SHOWN_MAX = 40 };
+    return arena_printf(arena, "Unknown locale: '%.*s'",
+                        (int)(name.len < SHOWN_MAX ? name.len : SHOWN_MAX), (const char *)name.ptr);
+}
+
+static const struct number_locale *find_locale(struct eval_ctx *ctx, struct slice name)
+{
+    const struct number_locale *l = locale_named(name);
+    if (l == NULL && ctx->cast->warn != NULL) {
+        const char *text = unknown(ctx->arena, name);
+        if (text != NULL) {
+            ctx->cast->warn(ctx->cast->warn_arg, CAST_WARNING, ER_UNKNOWN_LOCALE, text);
+        }
     }
-    return &g_plain;
+    return l != NULL ? l : &g_plain;
+}
+
+db_err math__constant_locale(struct func_bind_ctx *ctx, struct func_call *call,
+                             const struct func_arg *arg)
+{
+    const struct value *v = arg->constant != NULL ? arg->constant : arg->lifted;
+    if (v == NULL || (!v->is_null && v->phys != PHYS_STR)) {
+        return ERR_OK;
+    }
+    struct slice name = v->is_null ? SLICE_LIT("NULL") : v->str;
+    const struct number_locale *l = v->is_null ? NULL : locale_named(name);
+    if (l == NULL && ctx->warn != NULL) {
+        const char *text = unknown(ctx->arena, name);
+        if (text == NULL) {
+            return ERR_NOMEM;
+        }
+        ctx->warn(ctx->warn_arg, CAST_WARNING, ER_UNKNOWN_LOCALE, text);
+    }
+    ctx->by_text = ctx->by_text || arg->lifted != NULL;
+    call->data = l != NULL ? l : &g_plain;
+    return ERR_OK;
 }
 
 /* text: [-]digits[.digits]. */
@@ -90,8 +125,10 @@ db_err math_format(EVAL_ARGS)
             vec_set_null(out, row);
             continue;
         }
-        const struct number_locale *l = &g_plain;
-        if (call->arg_count == 3 && !vec_is_null(args[2], row)) {
+        const struct number_locale *l = call->data != NULL ? call->data : &g_plain;
+        if (call->data != NULL) {
+            /* bind has looked at it */
+        } else if (call->arg_count == 3 && !vec_is_null(args[2], row)) {
             l = find_locale(ctx, vec_str(args[2], row));
         } else if (call->arg_count == 3) {
             l = find_locale(ctx, SLICE_LIT("NULL"));

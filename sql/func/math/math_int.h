@@ -18,4 +18,9 @@ enum math_unary_op {
     MATH_RADIANS,
 };
 
+/* FORMAT's locale, where it is constant: it is looked up, and told of when unknown (1649), before
+ * there is a row. */
+MUST_USE db_err math__constant_locale(struct func_bind_ctx *ctx, struct func_call *call,
+                                      const struct func_arg *arg);
+
 #endif
