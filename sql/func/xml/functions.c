@@ -5,6 +5,32 @@
 
 enum { RESULT_CHARS = 1 << 24 };
 
+/* MYSQL: SHOW WARNINGS has a second error behind some. True: it is in *ret_second. */
+static bool has_second(struct slice rest, struct diag *ret_second)
+{
+    if (rest.ptr == NULL) {
+        return false;
+    }
+    diag_reset(ret_second);
+    (void)diag_set_sql(ret_second, 1105, "HY000", "XPATH syntax error: '%.*s'", SLICE_FMT(rest));
+    return true;
+}
+
+/* MYSQL: a query that is a constant is read when the statement is looked at. */
+static db_err check_query(struct func_bind_ctx *ctx, struct slice query)
+{
+    struct slice rest = SLICE_EMPTY;
+    struct xpath_expr *ignored;
+    struct diag second;
+    db_err err = xpath_parse(ctx->arena, query, ctx->diag, &ignored, &rest);
+    bool two = err == ERR_SQL && ctx->warn != NULL && ctx->diag != NULL;
+    if (two && has_second(rest, &second)) {
+        ctx->warn(ctx->warn_arg, CAST_ERROR, ctx->diag->number, ctx->diag->text);
+        ctx->warn(ctx->warn_arg, CAST_ERROR, second.number, second.text);
+    }
+    return err;
+}
+
 db_err xml_bind(BIND_ARGS)
 {
     if (!args[1].is_const && !args[1].is_given) {
@@ -15,23 +41,28 @@ db_err xml_bind(BIND_ARGS)
         path = args[1].lifted;
         ctx->by_text = true;
     }
-    /* A `$` may be a variable, which the statement may assign. MYSQL: it is read in each row. */
-    call->varies = path != NULL && path->phys == PHYS_STR && !path->is_null &&
-                   memchr(path->str.ptr, '$', path->str.len) != NULL;
     func__want_texts(ctx, args, call->arg_count);
     TRY(func__result_text(ctx, call, args, 0, call->arg_count, RESULT_CHARS));
-    return ERR_OK;
+    const struct charset *cs = collation_by_id(call->collation)->cs;
+    if (cs->minlen > 1) {
+        return diag_set_sql(ctx->diag, 1105, "HY000",
+                            "Character set '%s' is not supported by XPATH", cs->name);
+    }
+    if (path == NULL || path->phys != PHYS_STR || path->is_null ||
+        collation_by_id(path->collation)->cs->minlen > 1) {
+        return ERR_OK;
+    }
+    /* A `$` may be a variable, which the statement may assign. MYSQL: it is read in each row. */
+    call->varies = memchr(path->str.ptr, '$', path->str.len) != NULL;
+    return check_query(ctx, path->str);
 }
 
-/* MYSQL: SHOW WARNINGS has a second error behind that of an unknown variable. */
 static db_err parse_query(struct eval_ctx *ctx, struct slice query, struct xpath_expr **ret)
 {
     struct slice rest = SLICE_EMPTY;
     struct diag second;
     db_err err = xpath_parse(ctx->arena, query, ctx->diag, ret, &rest);
-    if (err == ERR_SQL && rest.ptr != NULL) {
-        diag_reset(&second);
-        (void)diag_set_sql(&second, 1105, "HY000", "XPATH syntax error: '%.*s'", SLICE_FMT(rest));
+    if (err == ERR_SQL && has_second(rest, &second)) {
         func__tell_two(ctx, &second);
     }
     return err;

@@ -11,7 +11,7 @@ struct xparser {
     const char *at, *end;
     uint32_t depth;
     uint32_t inside;   /* how many predicates */
-    struct slice rest; /* behind an unknown variable; ptr NULL: there was none */
+    struct slice rest; /* behind a second error; ptr NULL: there was none */
 };
 
 static void skip_blanks(struct xparser *p)
@@ -475,6 +475,8 @@ static db_err check_sides(struct xparser *p, const struct xpath_expr *e, const c
     if (e->op < XP_EQ || e->op > XP_GE || !is_nodes(e->args[0]) || !is_nodes(e->args[1])) {
         return ERR_OK;
     }
+    skip_blanks(p);
+    p->rest = slice_of(p->at, (size_t)(p->end - p->at));
     return diag_set_sql(p->diag, 1105, "HY000",
                         "XPATH error: comparison of two nodesets is not supported: '%.*s'",
                         (int)(p->end - from), from);
