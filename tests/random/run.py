@@ -169,12 +169,19 @@ class Server:
         if isinstance(sql, Binary):
             binary.run(self.c, sql.text, sql.literals, rows)
             return
-        with self.c.cursor(SSCursor) as cur:
+        cur = self.c.cursor(SSCursor)
+        try:
             for one in sql if isinstance(sql, list) else [sql]:
                 rows.clear()
                 cur.execute(one)
                 for row in cur:
                     rows.append(row)
+        except pymysql.MySQLError as e:
+            if e.args[0] in LOST:
+                cur.connection = None   # what still comes is not to be read
+            raise
+        finally:
+            cur.close()
 
     def end_statement(self):
         """What runs in the session; its transaction and variables stay."""
