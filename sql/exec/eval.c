@@ -185,7 +185,8 @@ static db_err eval_converted(struct exec_ctx *ctx, struct expr_state *s,
         uint32_t x = arg_at(s, other);
         const struct bexpr *e = s->args[x]->e;
         bool same = !first && type_is_string(&e->type) && e->type.collation == to->collation;
-        if (may_refuse(s->e, e) || !(other < k || same) || !s->many[x]->has_nulls) {
+        bool counts = other < k || (same && !may_refuse(s->e, e)); /* it has been computed */
+        if (!counts || !s->many[x]->has_nulls) {
             continue;
         }
         TRY(drop_nulls(ctx, s, s->many[x], &some));
@@ -388,6 +389,9 @@ static db_err eval_func(struct exec_ctx *ctx, struct expr_state *s, const struct
     if ((call->def->flags & FUNC_REPEATS) != 0) {
         TRY(eval_repeated(ctx, s, all));
         all_const = any_nulls = false;
+    } else if (call->unread) {
+        all_const = true;
+        any_nulls = false;
     } else {
         TRY(eval_args(ctx, s, all, &all_const, &any_nulls, &stopped));
         if (UNLIKELY(stopped)) {

@@ -165,6 +165,7 @@ struct func_call {
     int variant;      /* of bind: lets one implementation serve several rows */
     bool steady; /* of bind: FUNC_VOLATILE, but as it is called here constant during a statement */
     bool varies; /* of bind: FUNC_STATEMENT, but as it is called here each row anew */
+    bool unread; /* of bind: the arguments are not computed; only what they are counts */
     /* Of bind: does the row need argument k (not the one that is evaluated first)? Those evaluated
      * before it are there, where they were needed. Tells of nothing. MYSQL: what is not needed is
      * not evaluated. NULL: all are needed in all rows. */

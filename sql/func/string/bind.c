@@ -432,6 +432,7 @@ db_err string_bind_name(BIND_ARGS)
         id = COLL_BINARY;
     }
     call->data = collation_by_id(id);
+    call->unread = true;
     func__result_null(call, func__text(NAME_CHARS, COLL_UTF8MB3_GENERAL_CI));
     call->collation = COLL_UTF8MB3_GENERAL_CI;
     call->coercibility = 4;
@@ -445,6 +446,7 @@ db_err string_bind_coercibility(BIND_ARGS)
     number = number && !func__meets_as_text(&args[0]);
     bool bits = args[0].type.id == TYPE_BIT && args[0].is_column; /* MYSQL: a column of bytes */
     call->variant = args[0].type.id == TYPE_NULL ? 6 : bits ? 2 : number ? 5 : args[0].coercibility;
+    call->unread = true;
     func__result_not_null(call, func__bigint(10));
     return ERR_OK;
 }
