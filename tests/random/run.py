@@ -342,6 +342,7 @@ def check_change(servers, oracle, n, sql):
         for reason in (drops_true, keeps_others):
             if reason(servers[n], oracle, one):
                 known.count(reason.__name__, one)
+                roll_back([servers[n], oracle])
                 return False
         read = keys_in_order(oracle, one)
         a, b = servers[n].change(one), oracle.change(one)
@@ -355,8 +356,7 @@ def check_change(servers, oracle, n, sql):
                                 or first_of_rows(servers[n], oracle, one, a, b) or groups_elements(servers[n], oracle, one, a, b, read)):
             differ("another outcome than the reference" + told(one, servers[n], oracle), [sql, one], a, b)
         if not goes_on or (before is not None and passed_over(servers[n], one, before, servers[n].ask(CHILD), oracle.ask(CHILD))):
-            servers[n].change("ROLLBACK")
-            oracle.change("ROLLBACK")
+            roll_back([servers[n], oracle])
             return False
     return True
 
