@@ -288,7 +288,7 @@ db_err bind__derived_columns(struct binder *b, struct slice alias,
     for (uint32_t i = 0; i < root->column_count; i++) {
         struct lcolumn *c = &cols[i];
         c->in_blob = kept && is_long_bytes(c);
-        if (stored) {
+        if (kept) {
             const struct column_def *copied = c->copied;
             bind__column_as_stored(c);
             TRY(keep_zeros(b, root, copied, c));

@@ -161,6 +161,9 @@ struct bexpr *bind__constant_of(const struct binder *b, const struct lnode *n, c
         switch ((int)n->kind) {
         case LNODE_PROJECT: {
             struct bexpr *e = projected(n, id);
+            if (n->u.project.derived && bind__items_repeat(n)) {
+                return NULL;
+            }
             if (e == NULL || e->kind != BEXPR_COLUMN) {
                 return e != NULL && (e->kind == BEXPR_CONST || e->kind == BEXPR_PARAM) ? e : NULL;
             }
@@ -179,7 +182,7 @@ struct bexpr *bind__constant_of(const struct binder *b, const struct lnode *n, c
                 n->u.cte_ref.working ? NULL : b->stmt->ctes[n->u.cte_ref.cte];
             id = query == NULL ? id : behind(n, query, id);
             below = true;
-            n = query;
+            n = query == NULL || bind__items_repeat(query) ? NULL : query;
             break;
         }
         default: return NULL;
