@@ -221,12 +221,14 @@ static void show_origin(struct lcolumn *c, struct slice table, bool view, bool s
 void bind__column_as_stored(struct lcolumn *c)
 {
     struct sql_type *t = &c->type;
-    bool narrow = t->id == TYPE_BIGINT && (t->flags & TYPE_F_EXPR) != 0 && t->length < 10;
+    enum { INT_LENGTH = 9 };
+    bool subquery = c->made == MADE_SUBQUERY && type_is_integer(t); /* MYSQL: goes by its length */
+    bool narrow = t->id == TYPE_BIGINT && (t->flags & TYPE_F_EXPR) != 0 && t->length <= INT_LENGTH;
     if (t->id != TYPE_NULL) {
         bind_stored_type(t);
     }
-    if (narrow) {
-        t->id = TYPE_INT;
+    if (subquery || narrow) {
+        t->id = t->length <= INT_LENGTH ? TYPE_INT : TYPE_BIGINT;
     }
     c->org_name = c->name;
     c->made = MADE_STORED;
