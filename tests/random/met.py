@@ -29,6 +29,8 @@ OF_EXPRESSIONS = {1253, 1267, 1270, 1271, 3586, 3995}
 STORING = ("INSERT IGNORE INTO %s ", "INSERT INTO %s ")
 PARTS_MAX = 1500
 ROWS_MAX = 40000
+# what a side of a comparison is converted to, of which the other side may have no row
+CONVERTED_TO = re.compile(r" to (\w+)$")
 EACH_ROW_MAX = 100
 
 
@@ -289,6 +291,10 @@ def met(error, told, text, mine, other, change=False):
     for one in ("SET max_error_count = 65535", "SET max_execution_time = 2000"):
         conditions(other, one)
     kept, found = keep_rows(mine, other, tables, text) if change else ({}, set())
+    to = CONVERTED_TO.search(told or "") if error == NOT_CONVERTED else None
+    if to is not None:
+        for one in ("CREATE TABLE met_text (x varchar(9) CHARACTER SET %s)" % to.group(1), "INSERT INTO met_text VALUES ('a')"):
+            conditions(other, one)
     stores = {"store_" + t for t in tables if column is not None
               and not {n for n, _ in conditions(other, "CREATE TABLE store_%s AS SELECT %s FROM %s LIMIT 0" % (t, column.group(1), t))} & NOT_THERE}
     try:
@@ -303,9 +309,12 @@ def met(error, told, text, mine, other, change=False):
                     limited = "%s LIMIT %d" % (query, ROWS_MAX)
                     if any(wanted & conditions(other, ask + limited) for ask in [""] + [how % s for s in stores for how in STORING]):
                         return True
+                    if to is not None and wanted & conditions(other, "%sSELECT (%s) = met_text.x%s met_text LIMIT %d" % (
+                            sources.with_, part, source + "," if source else " FROM", ROWS_MAX)):
+                        return True
                     if ENDING & {n for n, _ in conditions(other, limited)} and wanted & of_each_row(other, query, source):
                         return True
     finally:
-        for one in ["SET max_error_count = DEFAULT", "SET max_execution_time = 30000"] + ["DROP TABLE IF EXISTS " + n for n in list(kept.values()) + list(stores)]:
+        for one in ["SET max_error_count = DEFAULT", "SET max_execution_time = 30000"] + ["DROP TABLE IF EXISTS " + n for n in list(kept.values()) + list(stores) + ["met_text"]]:
             conditions(other, one)
     return False
