@@ -144,7 +144,7 @@ know).
   text of no certain collation is not refused in ORDER BY of a window's RANK() and in a subquery after ANY and ALL. A set operation
   within another agrees on its texts in a view as it does in a statement (MySQL: as the view's text without some of its parentheses does). A variable that was never set is text as an
   operand of a set operation, bytes in functions and in a derived table (MySQL: text). A parameter's type is its
-  value's, not what the place where it stands suggests: INSERT ... SELECT answers 1366 for text that the column's character set does not
+  value's, not what the place where it stands suggests (beside texts of two collations LEAST, COALESCE, IN, BETWEEN and CASE take it in MySQL for a column like one of them): INSERT ... SELECT answers 1366 for text that the column's character set does not
   have (MySQL: 3988); text and numbers that are no
   date are told of once. Text for a parameter where a number is asked for (beside
   one in arithmetic, comparisons, branches of IF, CASE and COALESCE, as a condition, by a function) is a number of that kind, and is told of once
