@@ -150,7 +150,7 @@ know).
   one in arithmetic, comparisons, branches of IF, CASE and COALESCE, as a condition, by a function) is a number of that kind, and is told of once
   (MySQL: as often as it is read, where it is read, and not at all beside ANY and ALL); a change refuses
   it as a DOUBLE, and takes text that was preceded by a number as text beside text. A parameter that stands alone in a set operation or a derived table is text when text is given
-  (MySQL: a number when a number was given before); places within SET, DO and CREATE TABLE ... SELECT say nothing of a parameter's type but where it stands alone; as a branch of CASE, IF or NULLIF that is a DECIMAL by now text is a number (MySQL: shown as it is). A sum of a time with a fraction and a parameter has 30 decimals
+  (MySQL: a number when a number was given before); places within SET, DO and CREATE TABLE ... SELECT say nothing of a parameter's type but where it stands alone; as a branch of CASE, IF or NULLIF that is a number by now text is one (MySQL: shown as it is). A sum of a time with a fraction and a parameter has 30 decimals
   (MySQL: those of the time). `year = ?` is also outside of conditions true of the year that a number below 100 stands for.
   PREPARE computes no constant of a condition: EXECUTE tells of what is wrong with it.
   Text for a parameter beside a BIT in IFNULL, COALESCE and GREATEST stays text (MySQL: a number). The text of AVG of a DOUBLE(M,D) has the decimals

@@ -2,7 +2,7 @@
 import re
 
 import known
-from known import NAMED, VIEW, equal_rows, letting_zeros, literal_form, loosely, reach, views_of, without_modes
+from known import NAMED, VIEW, Binary, equal_rows, letting_zeros, literal_form, loosely, reach, views_of, without_modes
 
 BOUNDS = re.compile(r" BETWEEN ", re.IGNORECASE)
 BESIDE = re.compile(r" AND ", re.IGNORECASE)
@@ -74,20 +74,31 @@ def zeros_passed_over(server, oracle, sql, ordered, folded):
 
 
 CHOOSES = re.compile(r"\b(?:IF|NULLIF)\(|\bCASE\b")
-TEXT_GIVEN = re.compile(r"^(SET @p\d = )'\s*(-?\d*(?:\.\d+)?).*'$", re.DOTALL)
+TEXT_GIVEN = re.compile(r"^(SET @p\d = |)'\s*(-?\d*(?:\.\d+)?).*'$", re.DOTALL)
+
+
+def as_number(given):
+    """A text that is given for a parameter, or the SET of it, as the number that it begins with."""
+    return TEXT_GIVEN.sub(lambda m: m.group(1) + (m.group(2) if m.group(2) not in ("", "-") else "0"), given)
+
+
+def as_null(given):
+    return TEXT_GIVEN.sub(lambda m: m.group(1) + "NULL", given)
 
 
 def chosen_parameter(server, oracle, sql, ordered, folded):
     """Text for a parameter that is a number or a date by the other branches of IF, CASE or NULLIF: the reference shows it as it is, and answers as
     the server does when it is the number that it begins with, or NULL."""
-    if not isinstance(sql, list) or not sql[0].startswith("PREPARE s FROM '") or CHOOSES.search(sql[0]) is None:
+    prepared = isinstance(sql, Binary) or (isinstance(sql, list) and sql[0].startswith("PREPARE s FROM '"))
+    if not prepared or CHOOSES.search(sql.text if isinstance(sql, Binary) else sql[0]) is None:
         return False
-    ours, given = loosely(server, sql, ordered, folded), [i for i, s in enumerate(sql) if TEXT_GIVEN.match(s)]
-    for some in [[i] for i in given] + [given]:
-        number = lambda m: m.group(1) + (m.group(2) if m.group(2) not in ("", "-") else "0")
-        for taken_for in number, lambda m: m.group(1) + "NULL":
-            given_so = [TEXT_GIVEN.sub(taken_for, s) if i in some else s for i, s in enumerate(sql)]
-            if equal_rows(ours, loosely(oracle, literal_form(given_so) or "", ordered, folded)):
+    parts = sql.literals if isinstance(sql, Binary) else sql
+    whole = (lambda given: Binary(sql.text, given)) if isinstance(sql, Binary) else (lambda given: given)
+    ours, texts = loosely(server, sql, ordered, folded), [i for i, s in enumerate(parts) if TEXT_GIVEN.match(s)]
+    for some in [[i] for i in texts] + [texts]:
+        for taken_for in as_number, as_null:
+            given = whole([taken_for(s) if i in some else s for i, s in enumerate(parts)])
+            if equal_rows(ours, loosely(oracle, literal_form(given) or "", ordered, folded)):
                 return True
     return False
 
