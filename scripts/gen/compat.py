@@ -219,7 +219,7 @@ know).
 - A pattern of JSON Schema that takes ten million attempts ends with 3699.
 - Text of a DOUBLE or FLOAT: `ANY_VALUE(column)` of groups is the column's (MySQL an expression's). MySQL cuts the text of a column to 22 characters when
   it is computed of a window function.
-- `PAD_CHAR_TO_FULL_LENGTH` changes nothing. INFORMATION_SCHEMA says nothing of a view whose tables are gone (MySQL: warning 1356, and no
+- The sql_mode `PAD_CHAR_TO_FULL_LENGTH` is refused (1235). INFORMATION_SCHEMA says nothing of a view whose tables are gone (MySQL: warning 1356, and no
   rows of it in `COLUMNS`); `VIEW_TABLE_USAGE` has no views of the system. A view whose condition reads its own table can be changed.
 - INSERT of many rows (LOAD DATA, INSERT ... SELECT, CREATE TABLE ... SELECT) with autocommit keeps its rows on disk until the commit. From
   row 4,096 on a duplicate is found there: the one with the lowest key is told of.
