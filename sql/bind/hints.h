@@ -1,0 +1,78 @@
+/* What the optimizer hints of a statement say, told apart by what they are about.
+ *
+ * hints_collect() goes once through a parsed statement, gives the query blocks their numbers, finds
+ * the blocks that hints name, and drops with a warning what is doubled or contradicts an earlier
+ * hint, in MySQL's order. The binder finds a block's hints in the syntax tree (struct
+ * ast_hints.block), gives what is said of a table to its node and warns of tables and indexes that
+ * there are none of (hints_check). A statement without any hint costs one test. */
+#ifndef SKEIN_SQL_BIND_HINTS_H
+#define SKEIN_SQL_BIND_HINTS_H
+
+#include "base/arena.h"
+#include "sql/parser/ast_hint.h"
+#include "sql/diag/diag_area.h"
+
+/* One hint about indexes of a table. */
+struct hint_index {
+    enum ast_hint_kind kind;
+    bool off;
+    bool all;            /* no index was named */
+    struct slice *names; /* as written */
+    uint32_t count;
+    const struct ast_hint *hint;
+};
+
+struct hint_table {
+    struct slice name; /* as written: the alias that it is to have */
+    enum ast_tristate
+        switches[HINT_KINDS]; /* of HINT_CLASS_TABLE: BKA, BNL, HASH_JOIN, MERGE ... */
+    struct hint_index *indexes;
+    uint32_t index_count;
+    bool found; /* the block has such a table (set by the binder) */
+    struct hint_table *next;
+};
+
+/* JOIN_ORDER, JOIN_PREFIX, JOIN_SUFFIX */
+struct hint_order {
+    enum ast_hint_kind kind;
+    const struct ast_hint *hint;
+    struct hint_order *next;
+};
+
+struct hint_block {
+    uint32_t number;   /* 1: the outermost, the first; as EXPLAIN numbers them */
+    struct slice name; /* QB_NAME, or ptr NULL */
+    enum ast_tristate switches[HINT_KINDS]; /* of HINT_CLASS_TABLE without tables, SEMIJOIN and
+                                               JOIN_FIXED_ORDER */
+    uint32_t semijoin;                      /* strategies of SEMIJOIN or NO_SEMIJOIN; 0: all */
+    uint32_t subquery;                      /* HINT_MATERIALIZATION, HINT_INTOEXISTS or 0 */
+    struct hint_order *orders;              /* in the order of the text */
+    struct hint_table *tables;              /* in the order of the text */
+    struct hint_block *next;
+};
+
+struct hint_var {
+    const struct ast_hint *hint; /* HINT_SET_VAR */
+    struct hint_var *next;
+};
+
+/* All of a statement's hints. */
+struct hint_set {
+    bool has_time_limit;
+    uint64_t time_limit_ms;      /* MAX_EXECUTION_TIME; 0: none, whatever the variable says */
+    struct hint_var *vars;       /* in the order of the text, each variable once */
+    struct slice resource_group; /* ptr NULL: none */
+    struct hint_block *blocks;
+};
+
+/* *ret_set is NULL when the statement has no hints. Lives as long as the tree. Warnings go to
+ * `warnings` (NULL: to nobody, when the statement was prepared before). ERR_NOMEM, ERR_LIMIT. */
+MUST_USE db_err hints_collect(struct arena *arena, struct ast_stmt *stmt,
+                              struct diag_area *warnings, struct hint_set **ret_set);
+
+/* Is a switch on or off for the table? What is said of the table itself counts before what is said
+ * of its block. Either may be NULL. AST_UNSET: nothing is said. */
+enum ast_tristate hints_switch(const struct hint_block *block, const struct hint_table *table,
+                               enum ast_hint_kind kind);
+
+#endif
