@@ -351,6 +351,7 @@ db_err bind__insert(struct binder *b, const struct ast_insert *s)
     }
     b->target_access = s->replace ? PRIV_DELETE : 0;
     b->insert = s;
+    TRY(bind__insert_hints(b, s));
     if ((s->flags & AST_DML_DELAYED) != 0) {
         const char *word = s->replace ? "REPLACE" : "INSERT";
         bind__warn(b, ER_WARN_LEGACY_SYNTAX_CONVERTED, word, word);
@@ -673,6 +674,7 @@ db_err bind__update(struct binder *b, const struct ast_update *s)
     if (bind__is_told(b, s)) {
         return tell_where_first(b, s->table, s->where);
     }
+    TRY(bind__block_hints(b, &scope, s->hints, s->table));
     b->dml_target = b->of_block = true;
     b->target_access = s->table->kind == AST_TABLE_BASE ? PRIV_UPDATE : 0;
     TRY(unless_where(b, &scope, s, s->where, false, bind__from(b, &scope, s->table, &from)));
@@ -715,6 +717,7 @@ db_err bind__delete(struct binder *b, const struct ast_delete *s)
     if (bind__is_told(b, s)) {
         return tell_where_first(b, s->table, s->where);
     }
+    TRY(bind__block_hints(b, &scope, s->hints, s->table));
     b->dml_target = b->of_block = true;
     b->target_access = s->multi ? 0 : PRIV_DELETE;
     TRY(unless_where(b, &scope, s, s->where, false, bind__from(b, &scope, s->table, &from)));

@@ -767,8 +767,8 @@ static db_err bind_join(struct binder *b, struct scope *scope, const struct ast_
     return ERR_OK;
 }
 
-db_err bind__from(struct binder *b, struct scope *scope, const struct ast_table *t,
-                  struct lnode **ret)
+static db_err bind_reference(struct binder *b, struct scope *scope, const struct ast_table *t,
+                             struct lnode **ret)
 {
     switch (t->kind) {
     case AST_TABLE_BASE: return bind_base(b, scope, (const struct ast_table_base *)t, ret);
@@ -777,6 +777,14 @@ db_err bind__from(struct binder *b, struct scope *scope, const struct ast_table 
     case AST_TABLE_JSON: return bind__json_table(b, scope, (const struct ast_json_table *)t, ret);
     }
     return ERR_INVALID;
+}
+
+db_err bind__from(struct binder *b, struct scope *scope, const struct ast_table *t,
+                  struct lnode **ret)
+{
+    TRY(bind_reference(b, scope, t, ret));
+    bind__table_hints(scope, t, *ret);
+    return ERR_OK;
 }
 
 /* The column of `column IS NULL`, also when that is said by NOT; NULL: it is something else. */

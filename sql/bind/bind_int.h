@@ -105,6 +105,7 @@ struct scope {
     bool in_window_call;
     struct bsubquery *sub;          /* the subquery this block belongs to, NULL at the top */
     const struct left_tables *left; /* while FROM is bound */
+    const struct hint_block *hints; /* or NULL */
     bool document; /* of JSON_TABLE, whose columns are the parent's; subqueries see neither */
     /* ON DUPLICATE KEY UPDATE: VALUES(col) */
     const struct bound_target *insert_target;
@@ -302,6 +303,16 @@ db_err bind__conjuncts(struct binder *b, struct scope *scope, const struct ast_e
                        struct bexpr ***io_list, uint32_t *io_count);
 /* make.c: nodes */
 /* A warning of the statement as it is written; its plan is then not shared. */
+/* ---- bind_hints.c ---- */
+
+/* A query block begins: what hints say of it is in force, and names that they name in vain are
+ * warned of. hints: those of the SELECT, UPDATE or DELETE, or NULL. */
+MUST_USE db_err bind__block_hints(struct binder *b, struct scope *scope,
+                                  const struct ast_hints *hints, const struct ast_table *from);
+MUST_USE db_err bind__insert_hints(struct binder *b, const struct ast_insert *s);
+/* A table of the FROM clause is bound. */
+void bind__table_hints(const struct scope *scope, const struct ast_table *t, struct lnode *io);
+
 void bind__warn(struct binder *b, enum my_errno number, ...);
 void bind__warn_text(struct binder *b, enum my_errno number, const char *text);
 /* What func has bound goes by a literal of this text (func_bind_ctx.by_text): the plan is not

@@ -628,12 +628,14 @@ static db_err bind_input(struct binder *b, struct block *k)
         }
     }
     if (k->ast->from == NULL) {
+        TRY(bind__block_hints(b, &k->scope, k->ast->hints, NULL));
         k->root = bind__node(b, LNODE_DUAL, NULL);
         if (k->root == NULL) {
             return ERR_NOMEM;
         }
     } else {
         k->scope.place = PLACE_FIELDS;
+        TRY(bind__block_hints(b, &k->scope, k->ast->hints, k->ast->from));
         TRY(bind__from(b, &k->scope, k->ast->from, &k->root));
     }
     k->scope.columns = k->root->columns;

@@ -20,15 +20,16 @@ struct hint_index {
     struct slice *names; /* as written */
     uint32_t count;
     const struct ast_hint *hint;
+    struct hint_index *next;
 };
 
 struct hint_table {
     struct slice name; /* as written: the alias that it is to have */
     enum ast_tristate
         switches[HINT_KINDS]; /* of HINT_CLASS_TABLE: BKA, BNL, HASH_JOIN, MERGE ... */
-    struct hint_index *indexes;
-    uint32_t index_count;
-    bool found; /* the block has such a table (set by the binder) */
+    const struct ast_hint *said[HINT_KINDS]; /* which hint set the switch */
+    struct hint_index *indexes;              /* in the order of the text */
+    bool found;                              /* the block has such a table (set by the binder) */
     struct hint_table *next;
 };
 
@@ -40,6 +41,7 @@ struct hint_order {
 };
 
 struct hint_block {
+    bool looked_at;    /* warnings of what it names were made */
     uint32_t number;   /* 1: the outermost, the first; as EXPLAIN numbers them */
     struct slice name; /* QB_NAME, or ptr NULL */
     enum ast_tristate switches[HINT_KINDS]; /* of HINT_CLASS_TABLE without tables, SEMIJOIN and
@@ -65,10 +67,19 @@ struct hint_set {
     struct hint_block *blocks;
 };
 
-/* *ret_set is NULL when the statement has no hints. Lives as long as the tree. Warnings go to
- * `warnings` (NULL: to nobody, when the statement was prepared before). ERR_NOMEM, ERR_LIMIT. */
-MUST_USE db_err hints_collect(struct arena *arena, struct ast_stmt *stmt,
-                              struct diag_area *warnings, struct hint_set **ret_set);
+/* Who listens, and what the session knows. */
+struct hint_env {
+    struct diag_area *warnings; /* NULL: nobody listens */
+    bool ansi_quotes;           /* names are shown in double quotes */
+    void *arg;
+    /* May SET_VAR set the variable? It warns when not. */
+    bool (*may_set)(void *arg, struct slice name);
+};
+
+/* Sets stmt->hinted->set of a statement with hints (hinted is not NULL). All of it lives as long as
+ * the tree; once for each tree. ERR_NOMEM, ERR_LIMIT. */
+MUST_USE db_err hints_collect(struct arena *arena, const struct hint_env *env,
+                              struct ast_stmt *stmt);
 
 /* Is a switch on or off for the table? What is said of the table itself counts before what is said
  * of its block. Either may be NULL. AST_UNSET: nothing is said. */

@@ -6,6 +6,7 @@
 #define SKEIN_SQL_BIND_LOGICAL_H
 
 #include "sql/bind/bexpr.h"
+#include "sql/bind/hints.h"
 #include "sql/bind/load_spec.h"
 #include "sql/catalog/schema.h"
 #include "sql/priv/need.h"
@@ -176,7 +177,10 @@ struct lnode {
             enum row_lock_wait wait;
             uint32_t hint_count;
             struct index_hint *hints;
-            struct bexpr **filters; /* pushed down by a rule: conjunction */
+            const struct hint_block
+                *block; /* optimizer hints on the block that reads it, or NULL */
+            const struct hint_table *hinted; /* those on the table itself, or NULL */
+            struct bexpr **filters;          /* pushed down by a rule: conjunction */
             uint32_t filter_count;
             struct rule_check *view_checks; /* as in struct bound_target */
             uint32_t view_check_count;
@@ -198,9 +202,11 @@ struct lnode {
         struct {
             struct lproj *exprs;
             uint32_t count;
-            const struct table_def *view; /* the topmost node of a view's query; or NULL */
-            uint32_t view_need;           /* the view's reference */
-            bool derived;                 /* the topmost node of a derived table or view */
+            const struct table_def *view;   /* the topmost node of a view's query; or NULL */
+            uint32_t view_need;             /* the view's reference */
+            bool derived;                   /* the topmost node of a derived table or view */
+            const struct hint_block *block; /* as of a table: of a derived table or view */
+            const struct hint_table *hinted;
         } project;
         struct {
             enum join_kind kind;
@@ -254,6 +260,8 @@ struct lnode {
         struct {
             uint32_t cte;
             bool working; /* in a recursive query block: the rows of the last round */
+            const struct hint_block *block; /* as of a table */
+            const struct hint_table *hinted;
         } cte_ref;
         struct {
             uint32_t cte; /* whose working rows these are */

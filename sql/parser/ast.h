@@ -33,6 +33,8 @@ struct ast_pos {
 
 struct ast_expr;
 struct ast_query;
+struct ast_hints;
+struct ast_hinted;
 
 /* One identifier as written. */
 struct ast_ident {
@@ -154,9 +156,10 @@ enum ast_stmt_kind {
 
 struct ast_stmt {
     enum ast_stmt_kind kind;
-    uint32_t param_count; /* `?` markers, numbered from 0 in the order of the text */
-    struct ast_pos pos;   /* the statement without trailing ';' and comments */
-    bool warned;          /* the text uses what is deprecated: each parse of it says so */
+    uint32_t param_count;      /* `?` markers, numbered from 0 in the order of the text */
+    struct ast_pos pos;        /* the statement without trailing ';' and comments */
+    bool warned;               /* the text uses what is deprecated: each parse of it says so */
+    struct ast_hinted *hinted; /* ast_hint.h; NULL: there is no optimizer hint */
 };
 
 /* A statement whose grammar is complete but that has no executor. */

@@ -322,10 +322,16 @@ void *ast_query_wrap(struct parse_ctx *ctx, struct sql_loc loc, void *query);
 void *ast_query_tail(struct parse_ctx *ctx, struct sql_loc loc, void *query, void *tail);
 void *ast_body_query(struct parse_ctx *ctx, struct sql_loc loc, void *query);
 void *ast_body_table(struct parse_ctx *ctx, struct sql_loc loc, void *name);
+void *ast_cte(struct parse_ctx *ctx, struct sql_loc loc, struct slice name,
+              struct ast_list *columns, void *query);
+/* A block of the statement, or the statement itself, has these hints. NULL: it has none. */
+void ast_add_hints(struct parse_ctx *ctx, struct ast_hints *hints);
+/* NULL: the statement has none. */
+struct ast_hinted *ast_hinted(struct parse_ctx *ctx);
 void *ast_setop(struct parse_ctx *ctx, struct sql_loc loc, enum ast_setop_kind op, bool all,
                 void *left, void *right);
 void *ast_values(struct parse_ctx *ctx, struct sql_loc loc, struct ast_list *rows);
-void *ast_select(struct parse_ctx *ctx, struct sql_loc loc, struct slice hints, uint64_t options,
+void *ast_select(struct parse_ctx *ctx, struct sql_loc loc, void *hints, uint64_t options,
                  struct ast_list *items, void *into, void *from, void *where, void *group,
                  void *having, struct ast_list *windows, void *qualify);
 void *ast_select_item(struct parse_ctx *ctx, struct sql_loc loc, void *expr, struct slice alias);
@@ -356,14 +362,13 @@ void *ast_json_column(struct parse_ctx *ctx, struct sql_loc loc, enum ast_json_c
 
 /* ---- ast_build_dml.c ---- */
 
-void *ast_insert(struct parse_ctx *ctx, bool replace, struct slice hints, uint64_t flags,
-                 void *table, struct ast_list *partitions, void *body,
-                 struct ast_list *on_duplicate);
+void *ast_insert(struct parse_ctx *ctx, bool replace, void *hints, uint64_t flags, void *table,
+                 struct ast_list *partitions, void *body, struct ast_list *on_duplicate);
 void *ast_insert_body(struct parse_ctx *ctx, void *source, bool has_columns,
                       struct ast_list *columns, void *alias);
-void *ast_update(struct parse_ctx *ctx, void *with, struct slice hints, uint64_t flags, void *table,
+void *ast_update(struct parse_ctx *ctx, void *with, void *hints, uint64_t flags, void *table,
                  struct ast_list *set, void *where, struct ast_list *order_by, void *limit);
-void *ast_delete(struct parse_ctx *ctx, void *with, struct slice hints, uint64_t flags,
+void *ast_delete(struct parse_ctx *ctx, void *with, void *hints, uint64_t flags,
                  struct ast_list *targets, void *table, void *where, struct ast_list *order_by,
                  void *limit);
 void *ast_load(struct parse_ctx *ctx, uint64_t xml, uint64_t flags, struct slice file, void *table,

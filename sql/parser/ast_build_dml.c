@@ -36,29 +36,29 @@ void *ast_insert_body(struct parse_ctx *ctx, void *source, bool has_columns,
     return i;
 }
 
-void *ast_insert(struct parse_ctx *ctx, bool replace, struct slice hints, uint64_t flags,
-                 void *table, struct ast_list *partitions, void *body,
-                 struct ast_list *on_duplicate)
+void *ast_insert(struct parse_ctx *ctx, bool replace, void *hints, uint64_t flags, void *table,
+                 struct ast_list *partitions, void *body, struct ast_list *on_duplicate)
 {
-    (void)ctx;
     struct ast_insert *i = body;
     i->stmt.kind = AST_STMT_INSERT;
     i->replace = replace;
     i->flags = (uint32_t)flags;
     i->hints = hints;
+    ast_add_hints(ctx, hints);
     i->table = *NAME(table);
     i->partitions = LIST(ast_ident_list, partitions);
     i->on_duplicate = LIST(ast_assignment_list, on_duplicate);
     return i;
 }
 
-void *ast_update(struct parse_ctx *ctx, void *with, struct slice hints, uint64_t flags, void *table,
+void *ast_update(struct parse_ctx *ctx, void *with, void *hints, uint64_t flags, void *table,
                  struct ast_list *set, void *where, struct ast_list *order_by, void *limit)
 {
     struct ast_update *u = AST_NEW(ctx, ast_update);
     u->stmt.kind = AST_STMT_UPDATE;
     u->flags = (uint32_t)flags;
     u->hints = hints;
+    ast_add_hints(ctx, hints);
     u->with = with;
     u->table = table;
     u->set = LIST(ast_assignment_list, set);
@@ -68,7 +68,7 @@ void *ast_update(struct parse_ctx *ctx, void *with, struct slice hints, uint64_t
     return u;
 }
 
-void *ast_delete(struct parse_ctx *ctx, void *with, struct slice hints, uint64_t flags,
+void *ast_delete(struct parse_ctx *ctx, void *with, void *hints, uint64_t flags,
                  struct ast_list *targets, void *table, void *where, struct ast_list *order_by,
                  void *limit)
 {
@@ -76,6 +76,7 @@ void *ast_delete(struct parse_ctx *ctx, void *with, struct slice hints, uint64_t
     d->stmt.kind = AST_STMT_DELETE;
     d->flags = (uint32_t)flags;
     d->hints = hints;
+    ast_add_hints(ctx, hints);
     d->with = with;
     d->multi = targets != NULL;
     d->targets = LIST(ast_name_list, targets);

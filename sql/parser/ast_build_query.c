@@ -67,6 +67,47 @@ void *ast_body_query(struct parse_ctx *ctx, struct sql_loc loc, void *query)
     return b;
 }
 
+/* Query blocks are told apart by the order in which they end; those of common table expressions are
+ * no part of the text around them. */
+static void end_block(struct parse_ctx *ctx, struct ast_body *block)
+{
+    block->before = ctx->last_block;
+    ctx->last_block = block;
+}
+
+void *ast_cte(struct parse_ctx *ctx, struct sql_loc loc, struct slice name,
+              struct ast_list *columns, void *query)
+{
+    struct ast_cte *c = AST_NEW(ctx, ast_cte);
+    c->name = name;
+    c->columns = LIST(ast_ident_list, columns);
+    c->query = query;
+    c->pos = ast_pos_of(loc);
+    struct ast_body *b = ctx->err == ERR_OK ? ctx->last_block : NULL;
+    for (; b != NULL && b->pos.offset >= loc.offset; b = b->before) {
+        b->in_cte = true;
+    }
+    return c;
+}
+
+void ast_add_hints(struct parse_ctx *ctx, struct ast_hints *hints)
+{
+    if (UNLIKELY(hints != NULL)) {
+        ctx->hints = ast_list_add(ctx, ctx->hints, hints);
+    }
+}
+
+struct ast_hinted *ast_hinted(struct parse_ctx *ctx)
+{
+    if (LIKELY(ctx->hints == NULL)) {
+        return NULL;
+    }
+    struct ast_hinted *h = AST_NEW(ctx, ast_hinted);
+    h->lists = LIST(ast_hints_list, ctx->hints);
+    h->last_block = ctx->last_block;
+    return h;
+}
+
 void *ast_body_table(struct parse_ctx *ctx, struct sql_loc loc, void *name)
 {
     struct ast_body_table *b = AST_NEW(ctx, ast_body_table);
@@ -74,6 +115,7 @@ void *ast_body_table(struct parse_ctx *ctx, struct sql_loc loc, void *name)
     b->body.depth = 1;
     b->body.pos = ast_pos_of(loc);
     b->name = *NAME(name);
+    end_block(ctx, &b->body);
     return b;
 }
 
@@ -99,6 +141,7 @@ void *ast_values(struct parse_ctx *ctx, struct sql_loc loc, struct ast_list *row
     b->body.depth = ast_list_depth(rows);
     b->body.pos = ast_pos_of(loc);
     b->rows = LIST(ast_row_list, rows);
+    end_block(ctx, &b->body);
     return b;
 }
 
@@ -137,7 +180,7 @@ static uint16_t select_depth(const struct ast_select *s, const struct ast_list *
     return s->from != NULL ? ast_deeper(depth, s->from->depth) : depth;
 }
 
-void *ast_select(struct parse_ctx *ctx, struct sql_loc loc, struct slice hints, uint64_t options,
+void *ast_select(struct parse_ctx *ctx, struct sql_loc loc, void *hints, uint64_t options,
                  struct ast_list *items, void *into, void *from, void *where, void *group,
                  void *having, struct ast_list *windows, void *qualify)
 {
@@ -160,6 +203,8 @@ void *ast_select(struct parse_ctx *ctx, struct sql_loc loc, struct slice hints, 
     s->qualify = qualify;
     s->into = into;
     s->body.depth = ctx->err == ERR_OK ? select_depth(s, windows) : 1;
+    end_block(ctx, &s->body);
+    ast_add_hints(ctx, hints);
     return s;
 }
 

@@ -30,8 +30,8 @@ enum ast_insert_source {
 struct ast_insert {
     struct ast_stmt stmt;
     bool replace;
-    uint32_t flags; /* enum ast_dml_flags */
-    struct slice hints;
+    uint32_t flags;          /* enum ast_dml_flags */
+    struct ast_hints *hints; /* or NULL */
     struct ast_name table;
     bool fills; /* CREATE TABLE .. SELECT: constants of the query are looked at as a SELECT does */
     struct ast_ident_list partitions;
@@ -49,7 +49,7 @@ struct ast_insert {
 struct ast_update {
     struct ast_stmt stmt;
     uint32_t flags;
-    struct slice hints;
+    struct ast_hints *hints; /* or NULL */
     struct ast_with *with;
     struct ast_table *table; /* one AST_TABLE_BASE, or joins (also commas): multi-table */
     struct ast_assignment_list set;
@@ -61,7 +61,7 @@ struct ast_update {
 struct ast_delete {
     struct ast_stmt stmt;
     uint32_t flags;
-    struct slice hints;
+    struct ast_hints *hints; /* or NULL */
     struct ast_with *with;
     bool multi;                   /* DELETE a, b FROM .. / DELETE FROM a, b USING .. */
     struct ast_name_list targets; /* multi: names or aliases (a.* is a) */

@@ -53,8 +53,7 @@ struct ast_hint {
     enum ast_hint_value value_kind; /* SET_VAR */
     struct slice
         value; /* SET_VAR, as written, without quotes; a number has its K, M or G counted in */
-    uint64_t number;   /* MAX_EXECUTION_TIME: ms; SET_VAR of an integer */
-    struct slice text; /* the value as it stands in the statement, for messages */
+    uint64_t number; /* MAX_EXECUTION_TIME: ms; SET_VAR of an integer */
 };
 AST_LIST_OF(ast_hint_list, struct ast_hint *);
 
@@ -64,6 +63,18 @@ struct ast_hints {
     struct slice text; /* between the marks, as written; ptr NULL: there is no such comment */
     struct hint_block
         *block; /* what they say of this query block, see sql/bind/hints.h; NULL: nothing */
+};
+
+AST_LIST_OF(ast_hints_list, struct ast_hints *);
+
+struct ast_body;
+struct hint_set;
+
+/* A statement with hints. */
+struct ast_hinted {
+    struct ast_hints_list lists; /* those of a block before those of the block around it */
+    struct ast_body *last_block; /* the query blocks by way of struct ast_body.before */
+    struct hint_set *set;        /* what they say, see sql/bind/hints.h; NULL: not looked at yet */
 };
 
 /* "BKA", "NO_BKA" */

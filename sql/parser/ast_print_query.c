@@ -225,11 +225,11 @@ static void print_options(struct printer *p, uint32_t options)
     }
 }
 
-static void print_hints(struct printer *p, struct slice hints)
+static void print_hints(struct printer *p, const struct ast_hints *hints)
 {
-    if (hints.ptr != NULL) {
+    if (hints != NULL) {
         print__text(p, " /*+");
-        print__slice(p, hints);
+        print__slice(p, hints->text);
         print__text(p, "*/");
     }
 }

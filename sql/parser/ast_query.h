@@ -3,6 +3,7 @@
 #define SKEIN_SQL_PARSER_AST_QUERY_H
 
 #include "sql/parser/ast_expr.h"
+#include "sql/parser/ast_hint.h"
 
 /* ---- table references ---- */
 
@@ -110,7 +111,9 @@ struct ast_body {
     enum ast_body_kind kind;
     uint16_t depth; /* of the deepest expression, join or query within */
     bool parens;
+    bool in_cte;
     struct ast_pos pos;
+    struct ast_body *before; /* the query block (SELECT, VALUES or TABLE) that ended before it */
 };
 
 enum ast_setop_kind { AST_SETOP_UNION, AST_SETOP_INTERSECT, AST_SETOP_EXCEPT };
@@ -184,8 +187,8 @@ struct ast_into {
 
 struct ast_select {
     struct ast_body body;
-    uint32_t options;   /* enum ast_select_options */
-    struct slice hints; /* the text between the marks of an optimizer hint comment, or ptr NULL */
+    uint32_t options;        /* enum ast_select_options */
+    struct ast_hints *hints; /* or NULL */
     struct ast_select_list items;
     struct ast_table *from; /* NULL: none, or DUAL; commas are joins with `comma` set */
     struct ast_expr *where;

@@ -10,7 +10,8 @@
 #include "sql/parser/parser.h"
 
 #include "sql/diag/my_error.h"
-#include "sql/parser/parser_int.h"
+#include "sql/parser/ast_build.h"
+#include "sql/parser/hint_parse.h"
 #include "sql_grammar.h"
 
 void parse__fail(struct parse_ctx *ctx, db_err err)
@@ -233,6 +234,7 @@ static void set_value(struct parse_ctx *ctx, const struct lex_token *t, bool lif
         break;
     }
     case IDENT: value->text = parse__to_utf8(ctx, t->text); break;
+    case HINT: value->node = parse__hints(ctx, t->text); break;
     default: value->text = t->text; break;
     }
 }
@@ -295,6 +297,7 @@ void parse__finish(struct parse_ctx *ctx, void *stmt, struct sql_loc loc, uint32
     ctx->stmt = stmt;
     ctx->stmt->pos = ast_pos_of(loc);
     ctx->stmt->param_count = ctx->params;
+    ctx->stmt->hinted = ast_hinted(ctx);
     mark_assigned(ctx);
     ctx->stmt->warned = ctx->warned || ctx->lexer.warned;
     ctx->consumed = has_semicolon ? end : ctx->text.len;
@@ -319,6 +322,8 @@ static void ctx_init(struct parse_ctx *ctx, struct arena *arena, struct slice te
     ctx->warned = false;
     ctx->params = 0;
     ctx->vars = ctx->assigns = NULL;
+    ctx->last_block = NULL;
+    ctx->hints = NULL;
     ctx->limited = false;
     ctx->paren_depth = 0;
     ctx->query_count = 0;

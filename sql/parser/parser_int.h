@@ -50,8 +50,10 @@ struct parse_ctx {
     bool warned;
     uint32_t params; /* `?` seen */
     struct ast_user_var *vars,
-        *assigns; /* AST_EXPR_USER_VAR and AST_EXPR_USER_ASSIGN, last first */
-    bool limited; /* what IN, ALL or ANY looks through has a LIMIT */
+        *assigns;                /* AST_EXPR_USER_VAR and AST_EXPR_USER_ASSIGN, last first */
+    struct ast_body *last_block; /* see struct ast_body */
+    struct ast_list *hints;      /* of struct ast_hints; NULL: there were none */
+    bool limited;                /* what IN, ALL or ANY looks through has a LIMIT */
     uint32_t paren_depth;
     uint32_t query_count; /* open parentheses that hold queries */
     uint32_t query_parens[PARSER_QUERY_DEPTH_MAX];

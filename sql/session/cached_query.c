@@ -67,6 +67,7 @@ static db_err plan_anew(struct statement *st, struct slice text, const struct pa
     if (st->row_values == NULL) { /* else text is a part of the statement */
         perf__parsed(st, ast, slice_of(text.ptr, consumed)); /* also when it cannot be planned */
     }
+    TRY(query__read_hints(s, &s->stmt_arena, ast));
     TRY(query__plan(s, ast, NULL, 0, false, &plan));
     plan->event_class = (uint16_t)perf__class(ast);
     if (plan->cacheable && !ast->warned && plan->catalog_version == key->catalog_version) {

@@ -167,6 +167,7 @@ static db_err parse(struct sql_stmt *p, struct slice sql)
     if (p->ast->kind == AST_STMT_EMPTY) {
         return my_error(&s->diag, ER_EMPTY_QUERY);
     }
+    TRY(query__read_hints(s, &p->arena, p->ast));
     bool alters_view =
         p->ast->kind == AST_STMT_CREATE_VIEW && ((const struct ast_create_view *)p->ast)->alter;
     if (p->ast->kind == AST_STMT_LOAD_DATA || p->ast->kind == AST_STMT_PREPARE ||

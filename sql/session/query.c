@@ -75,6 +75,29 @@ static void limit_time(const struct sql_session *s)
     }
 }
 
+static bool may_set(void *arg, struct slice name)
+{
+    struct sql_session *s = arg;
+    if (sysvar_find(name) == VAR__COUNT) {
+        diag_area_warn(&s->conditions, ER_UNRESOLVED_HINT_NAME,
+                       arena_printf(&s->stmt_arena, "'%.*s'", SLICE_FMT(name)), "SET_VAR");
+        return false;
+    }
+    return true;
+}
+
+db_err query__read_hints(struct sql_session *s, struct arena *arena, struct ast_stmt *ast)
+{
+    if (LIKELY(ast->hinted == NULL) || ast->hinted->set != NULL) {
+        return ERR_OK;
+    }
+    struct hint_env env = {.warnings = &s->conditions,
+                           .ansi_quotes = (s->vars.sql_mode & SQL_MODE_ANSI_QUOTES) != 0,
+                           .arg = s,
+                           .may_set = may_set};
+    return hints_collect(arena, &env, ast);
+}
+
 static db_err make_plan(struct sql_session *s, const struct ast_stmt *ast,
                         const struct sql_type *types, uint32_t count, bool prepare, bool explain,
                         struct plan **ret)

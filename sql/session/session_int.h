@@ -469,6 +469,8 @@ db_err query__run_cached(struct statement *st, bool *ret_done, size_t *ret_consu
 db_err query__run_text(struct statement *st, struct slice sql);
 void query__bind_opts(struct sql_session *s, const struct catalog_snapshot *snap,
                       struct bind_opts *ret);
+/* What the statement's hints say, once for each tree; warnings go to the session's conditions. */
+db_err query__read_hints(struct sql_session *s, struct arena *arena, struct ast_stmt *ast);
 db_err query__plan(struct sql_session *s, const struct ast_stmt *ast, const struct sql_type *types,
                    uint32_t count, bool prepare, struct plan **ret);
 /* For EXPLAIN: 1345 for views that may not be looked into. */

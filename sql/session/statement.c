@@ -641,7 +641,8 @@ static db_err run_text(struct sql_session *session, struct slice sql, struct sql
                 query_log__general(session, "Query", slice_of(st.text.ptr, consumed),
                                    session->secret_text);
             }
-            err = session__run(&st, ast);
+            err = query__read_hints(session, &session->stmt_arena, ast);
+            err = err == ERR_OK ? session__run(&st, ast) : err;
         } else if (done && query_log__general_on(session)) {
             query_log__general(session, "Query", slice_of(st.text.ptr, consumed), false);
         }

@@ -1,0 +1,226 @@
+/* Which tables and indexes of a query block its optimizer hints speak of. */
+#include "sql/bind/bind_int.h"
+#include "sql/bind/hint_text.h"
+
+/* One table of a FROM clause. */
+struct leaf {
+    struct slice name;
+    const struct table_def *def; /* NULL: a derived table, a view, a common table expression */
+    struct leaf *next;
+};
+
+struct leaves {
+    struct leaf *first;
+    bool missing; /* a table that there is none of: the statement fails */
+};
+
+static bool is_cte(const struct binder *b, struct slice name)
+{
+    for (const struct cte_def *c = b->ctes; c != NULL; c = c->outer) {
+        if (slice_eq(c->ast->name, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static db_err add_leaf(struct binder *b, struct leaves *l, struct slice name,
+                       const struct table_def *def)
+{
+    struct leaf *leaf = BIND_NEW(b, struct leaf);
+    if (leaf == NULL) {
+        return ERR_NOMEM;
+    }
+    *leaf = (struct leaf){name, def, l->first};
+    l->first = leaf;
+    return ERR_OK;
+}
+
+static db_err add_base(struct binder *b, struct leaves *l, const struct ast_name *name,
+                       struct slice alias)
+{
+    const struct table_def *def = NULL;
+    struct slice shown = alias.ptr != NULL ? alias : name->name;
+    struct slice schema = name->schema.ptr != NULL ? name->schema : b->opts->current_schema;
+    if (name->schema.ptr != NULL || !is_cte(b, name->name)) {
+        def = schema.ptr == NULL ? NULL : snapshot_table(b->opts->snapshot, schema, name->name);
+        l->missing = l->missing || def == NULL;
+        def = def != NULL && def->kind == TABLE_VIEW ? NULL : def;
+    }
+    return add_leaf(b, l, shown, def);
+}
+
+static db_err add_leaves(struct binder *b, struct leaves *l, const struct ast_table *t)
+{
+    if (t == NULL) {
+        return ERR_OK;
+    }
+    switch (t->kind) {
+    case AST_TABLE_BASE: {
+        const struct ast_table_base *base = (const struct ast_table_base *)t;
+        return add_base(b, l, &base->name, base->alias);
+    }
+    case AST_TABLE_JOIN: {
+        const struct ast_table_join *j = (const struct ast_table_join *)t;
+        TRY(add_leaves(b, l, j->left));
+        return add_leaves(b, l, j->right);
+    }
+    case AST_TABLE_DERIVED:
+        return add_leaf(b, l, ((const struct ast_table_derived *)t)->alias, NULL);
+    case AST_TABLE_JSON: return add_leaf(b, l, ((const struct ast_json_table *)t)->alias, NULL);
+    }
+    return ERR_OK;
+}
+
+static const struct leaf *find_leaf(const struct leaves *l, struct slice name)
+{
+    for (const struct leaf *f = l->first; f != NULL; f = f->next) {
+        if (slice_eq(f->name, name)) {
+            return f;
+        }
+    }
+    return NULL;
+}
+
+/* ---- what is told ---- */
+
+struct teller {
+    struct binder *b;
+    const struct leaves *leaves;
+    struct hint_block *block;
+    struct hint_env env;
+    struct diag_area area;
+};
+
+static void tell_indexes(struct teller *t, const struct hint_table *table, const struct leaf *leaf)
+{
+    for (const struct hint_index *i = table->indexes; i != NULL; i = i->next) {
+        if (leaf == NULL && i->all) {
+            continue;
+        }
+        for (uint32_t k = 0; k < i->count; k++) {
+            if (leaf == NULL || leaf->def == NULL || table_index(leaf->def, i->names[k]) == NULL) {
+                hint_warn_unresolved(&t->env, i->hint, t->block, table->name, i->names[k]);
+            }
+        }
+    }
+}
+
+static void tell_table(struct teller *t, const struct hint_table *table)
+{
+    uint32_t told = 0;
+    for (int k = 0; k < HINT_KINDS; k++) {
+        if (table->said[k] != NULL) {
+            hint_warn_unresolved(&t->env, table->said[k], t->block, table->name, SLICE_EMPTY);
+            told++;
+        }
+    }
+    if (told == 0 && table->indexes != NULL) {
+        hint_warn_unresolved(&t->env, table->indexes->hint, t->block, table->name, SLICE_EMPTY);
+    }
+}
+
+/* MYSQL: the first table of an order that there is none of. */
+static void tell_order(struct teller *t, const struct hint_order *o)
+{
+    for (uint32_t i = 0; i < o->hint->tables.count; i++) {
+        const struct ast_hint_table *at = o->hint->tables.items[i];
+        if (at->block.ptr == NULL && find_leaf(t->leaves, at->name) == NULL) {
+            hint_warn_unresolved(&t->env, o->hint, NULL, at->name, SLICE_EMPTY);
+            return;
+        }
+    }
+}
+
+static void tell(struct teller *t)
+{
+    for (struct hint_table *table = t->block->tables; table != NULL; table = table->next) {
+        const struct leaf *leaf = find_leaf(t->leaves, table->name);
+        table->found = leaf != NULL;
+        if (leaf == NULL) {
+            tell_table(t, table);
+        }
+        tell_indexes(t, table, leaf);
+    }
+    for (const struct hint_order *o = t->block->orders; o != NULL && t->leaves->first != NULL;
+         o = o->next) {
+        tell_order(t, o);
+    }
+}
+
+static db_err look(struct binder *b, struct hint_block *block, const struct leaves *l)
+{
+    if (l->missing || block->looked_at) {
+        return ERR_OK;
+    }
+    struct teller t = {.b = b, .leaves = l, .block = block};
+    block->looked_at = true;
+    diag_area_init(&t.area);
+    t.env.warnings = &t.area;
+    t.env.ansi_quotes = (b->opts->sql_mode & SQL_MODE_ANSI_QUOTES) != 0;
+    tell(&t);
+    for (uint32_t i = 0; i < t.area.count; i++) {
+        const struct diag_condition *c = &t.area.conditions[i];
+        bind__warn_text(b, (enum my_errno)c->number, arena_strdup(b->arena, c->text));
+    }
+    diag_area_fini(&t.area);
+    return ERR_OK;
+}
+
+db_err bind__block_hints(struct binder *b, struct scope *scope, const struct ast_hints *hints,
+                         const struct ast_table *from)
+{
+    struct leaves l = {0};
+    if (LIKELY(hints == NULL) || hints->block == NULL) {
+        return ERR_OK;
+    }
+    scope->hints = hints->block;
+    TRY(add_leaves(b, &l, from));
+    return look(b, hints->block, &l);
+}
+
+db_err bind__insert_hints(struct binder *b, const struct ast_insert *s)
+{
+    struct leaves l = {0};
+    if (LIKELY(s->hints == NULL) || s->hints->block == NULL || s->source == AST_INSERT_QUERY) {
+        return ERR_OK;
+    }
+    TRY(add_base(b, &l, &s->table, SLICE_EMPTY));
+    return look(b, s->hints->block, &l);
+}
+
+static struct slice alias_of(const struct ast_table *t)
+{
+    switch (t->kind) {
+    case AST_TABLE_BASE: {
+        const struct ast_table_base *base = (const struct ast_table_base *)t;
+        return base->alias.ptr != NULL ? base->alias : base->name.name;
+    }
+    case AST_TABLE_DERIVED: return ((const struct ast_table_derived *)t)->alias;
+    case AST_TABLE_JSON: return ((const struct ast_json_table *)t)->alias;
+    case AST_TABLE_JOIN: break;
+    }
+    return SLICE_EMPTY;
+}
+
+void bind__table_hints(const struct scope *scope, const struct ast_table *t, struct lnode *io)
+{
+    if (LIKELY(scope->hints == NULL) || t->kind == AST_TABLE_JOIN) {
+        return;
+    }
+    const struct hint_table *said = scope->hints->tables;
+    struct slice alias = alias_of(t);
+    while (said != NULL && !slice_eq(said->name, alias)) {
+        said = said->next;
+    }
+    if (io->kind == LNODE_TABLE) {
+        io->u.table.block = scope->hints;
+        io->u.table.hinted = said;
+    } else if (io->kind == LNODE_PROJECT) {
+        io->u.project.block = scope->hints;
+        io->u.project.hinted = said;
+    } else if (io->kind == LNODE_CTE_REF) {
+        io->u.cte_ref.block = scope->hints;
+        io->u.cte_ref.hinted = said;
+    }
+}

@@ -1,0 +1,149 @@
+#include "sql/bind/hint_text.h"
+
+#include <inttypes.h>
+
+#include "base/buf.h"
+
+enum { TEXT_MAX = 512 };
+
+/* A message as it grows; what does not fit is left out. */
+struct text {
+    uint8_t space[TEXT_MAX];
+    struct buf buf;
+    bool full;
+    char quote;
+};
+
+static void begin(struct text *t, const struct hint_env *env)
+{
+    buf_init_in(&t->buf, t->space, sizeof(t->space), TEXT_MAX - 1);
+    t->full = false;
+    t->quote = env->ansi_quotes ? '"' : '`';
+}
+
+static void put(struct text *t, const char *s)
+{
+    t->full = t->full || buf_append_slice(&t->buf, slice_str(s)) != ERR_OK;
+}
+
+static void put_name(struct text *t, const char *before, struct slice name)
+{
+    if (name.ptr != NULL) {
+        put(t, before);
+        t->full = t->full || buf_append_quoted(&t->buf, name, t->quote) != ERR_OK;
+    }
+}
+
+static const char *ended(struct text *t)
+{
+    t->space[t->buf.len] = '\0';
+    return (const char *)t->space;
+}
+
+static void put_strategies(struct text *t, uint32_t strategies)
+{
+    static const char *const names[] = {"DUPSWEEDOUT", "FIRSTMATCH", "LOOSESCAN", "MATERIALIZATION",
+                                        "INTOEXISTS"};
+    const char *before = " ";
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+        if ((strategies >> i & 1) != 0) {
+            put(t, before);
+            put(t, names[i]);
+            before = ", ";
+        }
+    }
+}
+
+static void put_tables(struct text *t, const struct ast_hint *h)
+{
+    for (uint32_t i = 0; i < h->tables.count; i++) {
+        put_name(t, i > 0 ? "," : "", h->tables.items[i]->name);
+        put_name(t, "@", h->tables.items[i]->block);
+    }
+}
+
+/* What follows the place, after a blank. */
+static void put_arguments(struct text *t, const struct hint_place *at)
+{
+    const struct ast_hint *h = at->hint;
+    switch (ast_hint_class_of(h->kind)) {
+    case HINT_CLASS_STRATEGIES: put_strategies(t, h->strategies); break;
+    case HINT_CLASS_TABLES: put_tables(t, h); break;
+    case HINT_CLASS_INDEX:
+        for (uint32_t i = 0; at->index.ptr == NULL && i < h->indexes.count; i++) {
+            put_name(t, i > 0 ? ", " : " ", h->indexes.items[i]->name);
+        }
+        break;
+    case HINT_CLASS_STATEMENT:
+    case HINT_CLASS_BLOCK:
+    case HINT_CLASS_TABLE: break;
+    }
+}
+
+static void put_hint(struct text *t, const struct hint_place *at)
+{
+    const struct ast_hint *h = at->hint;
+    put(t, ast_hint_name(h->kind, h->off));
+    put(t, "(");
+    if (h->kind == HINT_QB_NAME) {
+        put_name(t, "", h->name);
+    } else if (h->kind == HINT_MAX_EXECUTION_TIME) {
+        t->full = t->full || buf_printf(&t->buf, "%" PRIu64, h->number) != ERR_OK;
+    } else if (h->kind == HINT_SET_VAR) {
+        t->full = t->full || buf_append_slice(&t->buf, h->name) != ERR_OK;
+        if (h->value_kind == HINT_VALUE_NUMBER) {
+            t->full = t->full || buf_printf(&t->buf, "=%" PRIu64, h->number) != ERR_OK;
+        } else {
+            t->full = t->full || buf_printf(&t->buf, "='%.*s'", SLICE_FMT(h->value)) != ERR_OK;
+        }
+    } else {
+        struct slice block =
+            at->table != NULL && at->table->block.ptr != NULL ? at->table->block : h->block;
+        put_name(t, "", at->table != NULL ? at->table->name : SLICE_EMPTY);
+        put_name(t, "@", block);
+        put_name(t, " ", at->index);
+        put(t, " ");
+        put_arguments(t, at);
+    }
+    put(t, h->kind == HINT_SET_VAR ? ") " : ")");
+}
+
+void hint_warn(const struct hint_env *env, enum my_errno number, const struct hint_place *at)
+{
+    struct text t;
+    begin(&t, env);
+    put_hint(&t, at);
+    const char *text = ended(&t);
+    if (number == ER_WARN_INVALID_HINT) {
+        diag_area_warn(env->warnings, ER_WARN_INVALID_HINT, text);
+    } else {
+        diag_area_warn(env->warnings, ER_WARN_CONFLICTING_HINT, text);
+    }
+}
+
+void hint_warn_block(const struct hint_env *env, const struct ast_hint *hint, struct slice block)
+{
+    struct text t;
+    begin(&t, env);
+    put_name(&t, "", block);
+    diag_area_warn(env->warnings, ER_WARN_UNKNOWN_QB_NAME, ended(&t),
+                   ast_hint_name(hint->kind, hint->off));
+}
+
+void hint_warn_unresolved(const struct hint_env *env, const struct ast_hint *hint,
+                          const struct hint_block *block, struct slice table, struct slice index)
+{
+    struct text t;
+    begin(&t, env);
+    put_name(&t, "", table);
+    if (block != NULL && block->name.ptr != NULL) {
+        put_name(&t, "@", block->name);
+    } else if (block != NULL) {
+        char name[32];
+        snprintf(name, sizeof(name), "select#%" PRIu32, block->number);
+        put_name(&t, "@", slice_str(name));
+    }
+    put_name(&t, " ", index);
+    diag_area_warn(env->warnings, ER_UNRESOLVED_HINT_NAME, ended(&t),
+                   ast_hint_name(hint->kind, hint->off));
+}

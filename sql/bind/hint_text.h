@@ -1,0 +1,23 @@
+/* Hints as messages show them. Private to the folder. */
+#ifndef SKEIN_SQL_BIND_HINT_TEXT_H
+#define SKEIN_SQL_BIND_HINT_TEXT_H
+
+#include "sql/bind/hints.h"
+#include "sql/diag/my_error.h"
+
+/* Where of a hint a warning speaks. */
+struct hint_place {
+    const struct ast_hint *hint;
+    const struct ast_hint_table *table; /* or NULL */
+    struct slice index;                 /* or ptr NULL */
+};
+
+/* 3126, 3614: a hint that is not followed. */
+void hint_warn(const struct hint_env *env, enum my_errno number, const struct hint_place *at);
+/* 3127: there is no such block. */
+void hint_warn_block(const struct hint_env *env, const struct ast_hint *hint, struct slice block);
+/* 3128: the block has no such table, or the table no such index (ptr NULL: the table). */
+void hint_warn_unresolved(const struct hint_env *env, const struct ast_hint *hint,
+                          const struct hint_block *block, struct slice table, struct slice index);
+
+#endif
