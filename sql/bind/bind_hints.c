@@ -92,15 +92,43 @@ struct teller {
     struct diag_area area;
 };
 
+/* All that is said of one index. */
+static void tell_index(struct teller *t, const struct hint_table *table, struct slice name)
+{
+    for (int k = 0; k < HINT_KINDS; k++) {
+        for (const struct hint_index *i = table->indexes; i != NULL; i = i->next) {
+            if ((int)i->kind == k && hint_names_index(i, name)) {
+                hint_warn_unresolved(&t->env, i->hint, t->block, table->name, name);
+            }
+        }
+    }
+}
+
+static bool is_named_before(const struct hint_table *table, const struct hint_index *end,
+                            uint32_t end_name)
+{
+    struct slice name = end->names[end_name];
+    for (const struct hint_index *i = table->indexes; i != end; i = i->next) {
+        if (hint_names_index(i, name)) {
+            return true;
+        }
+    }
+    for (uint32_t k = 0; k < end_name; k++) {
+        if (slice_eq_nocase(end->names[k], name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void tell_indexes(struct teller *t, const struct hint_table *table, const struct leaf *leaf)
 {
     for (const struct hint_index *i = table->indexes; i != NULL; i = i->next) {
-        if (leaf == NULL && i->all) {
-            continue;
-        }
         for (uint32_t k = 0; k < i->count; k++) {
-            if (leaf == NULL || leaf->def == NULL || table_index(leaf->def, i->names[k]) == NULL) {
-                hint_warn_unresolved(&t->env, i->hint, t->block, table->name, i->names[k]);
+            bool exists =
+                leaf != NULL && leaf->def != NULL && table_index(leaf->def, i->names[k]) != NULL;
+            if (!exists && !is_named_before(table, i, k)) {
+                tell_index(t, table, i->names[k]);
             }
         }
     }
@@ -108,15 +136,15 @@ static void tell_indexes(struct teller *t, const struct hint_table *table, const
 
 static void tell_table(struct teller *t, const struct hint_table *table)
 {
-    uint32_t told = 0;
     for (int k = 0; k < HINT_KINDS; k++) {
-        if (table->said[k] != NULL) {
-            hint_warn_unresolved(&t->env, table->said[k], t->block, table->name, SLICE_EMPTY);
-            told++;
+        const struct ast_hint *said = table->said[k];
+        for (const struct hint_index *i = table->indexes; i != NULL && said == NULL; i = i->next) {
+            bool of_table = i->all || !hint_is_per_index(i->kind);
+            said = (int)i->kind == k && of_table ? i->hint : NULL;
         }
-    }
-    if (told == 0 && table->indexes != NULL) {
-        hint_warn_unresolved(&t->env, table->indexes->hint, t->block, table->name, SLICE_EMPTY);
+        if (said != NULL) {
+            hint_warn_unresolved(&t->env, said, t->block, table->name, SLICE_EMPTY);
+        }
     }
 }
 
@@ -150,7 +178,7 @@ static void tell(struct teller *t)
 
 static db_err look(struct binder *b, struct hint_block *block, const struct leaves *l)
 {
-    if (l->missing || block->looked_at) {
+    if (l->missing || block->looked_at || b->opts->warn == NULL || b->opts->defines_view) {
         return ERR_OK;
     }
     struct teller t = {.b = b, .leaves = l, .block = block};
@@ -176,6 +204,9 @@ db_err bind__block_hints(struct binder *b, struct scope *scope, const struct ast
     }
     scope->hints = hints->block;
     TRY(add_leaves(b, &l, from));
+    if (b->insert != NULL && b->insert->hints != NULL && b->insert->hints->block == hints->block) {
+        TRY(add_base(b, &l, &b->insert->table, SLICE_EMPTY)); /* the block is of both */
+    }
     return look(b, hints->block, &l);
 }
 

@@ -121,6 +121,9 @@ db_err bind__scalar_subquery(struct binder *b, struct scope *scope, const struct
 {
     const struct ast_expr *only = only_expression(s->query);
     if (is_reduced(b, scope, only)) {
+        struct scope block = {0};
+        const struct ast_select *reduced = (const struct ast_select *)s->query->body;
+        TRY(bind__block_hints(b, &block, reduced->hints, NULL));
         return bind__expr(b, scope, only, ret);
     }
     struct bsubquery *sub;

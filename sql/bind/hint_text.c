@@ -97,8 +97,9 @@ static void put_hint(struct text *t, const struct hint_place *at)
             t->full = t->full || buf_printf(&t->buf, "='%.*s'", SLICE_FMT(h->value)) != ERR_OK;
         }
     } else {
-        struct slice block =
-            at->table != NULL && at->table->block.ptr != NULL ? at->table->block : h->block;
+        bool of_table = at->table != NULL && (at->table->block.ptr != NULL ||
+                                              ast_hint_class_of(h->kind) == HINT_CLASS_TABLE);
+        struct slice block = of_table ? at->table->block : h->block;
         put_name(t, "", at->table != NULL ? at->table->name : SLICE_EMPTY);
         put_name(t, "@", block);
         put_name(t, " ", at->index);

@@ -5,6 +5,15 @@
 #include "sql/bind/hints.h"
 #include "sql/diag/my_error.h"
 
+/* Is it a setting of each index by itself, not one list for the table? */
+static inline bool hint_is_per_index(enum ast_hint_kind kind)
+{
+    return kind == HINT_MRR || kind == HINT_ICP || kind == HINT_RANGE_OPTIMIZATION;
+}
+
+/* Does it name the index? Letter case does not matter. */
+bool hint_names_index(const struct hint_index *i, struct slice name);
+
 /* Where of a hint a warning speaks. */
 struct hint_place {
     const struct ast_hint *hint;

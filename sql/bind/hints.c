@@ -301,7 +301,7 @@ static db_err add_index_hint(struct collector *c, struct hint_table *t, const st
     return ERR_OK;
 }
 
-static bool names_index(const struct hint_index *i, struct slice name)
+bool hint_names_index(const struct hint_index *i, struct slice name)
 {
     for (uint32_t k = 0; k < i->count; k++) {
         if (slice_eq_nocase(i->names[k], name)) {
@@ -326,7 +326,7 @@ static db_err add_per_index(struct collector *c, struct hint_table *t, const str
         struct slice name = h->indexes.items[k]->name;
         bool taken = all;
         for (const struct hint_index *i = t->indexes; i != NULL; i = i->next) {
-            taken = taken || (i->kind == h->kind && names_index(i, name));
+            taken = taken || (i->kind == h->kind && hint_names_index(i, name));
         }
         TRY(taken ? conflict(c, h, at, name)
                   : add_index_hint(c, t, h, (const struct ast_ident *const *)&h->indexes.items[k],
@@ -352,7 +352,7 @@ static bool contradicts(const struct hint_index *i, const struct ast_hint *h)
         return related && i->all && h->indexes.count == 0;
     }
     for (uint32_t k = 0; k < h->indexes.count; k++) {
-        if (names_index(i, h->indexes.items[k]->name)) {
+        if (hint_names_index(i, h->indexes.items[k]->name)) {
             return true;
         }
     }
@@ -379,7 +379,7 @@ static db_err add_index_list(struct collector *c, struct hint_table *t, const st
 static db_err add_indexes(struct collector *c, const struct ast_hint *h)
 {
     const struct ast_hint_table *at = h->tables.items[0];
-    bool list = h->kind != HINT_MRR && h->kind != HINT_ICP && h->kind != HINT_RANGE_OPTIMIZATION;
+    bool list = !hint_is_per_index(h->kind);
     struct hint_block *b;
     TRY(block_named(c, h, at->block.ptr != NULL ? at->block : h->block, &b));
     if (b == NULL) {

@@ -227,7 +227,7 @@ static void print_options(struct printer *p, uint32_t options)
 
 static void print_hints(struct printer *p, const struct ast_hints *hints)
 {
-    if (hints != NULL) {
+    if (hints != NULL && hints->text.ptr != NULL && !p->view) {
         print__text(p, " /*+");
         print__slice(p, hints->text);
         print__text(p, "*/");

@@ -180,10 +180,10 @@ static void read_word(struct reader *r, struct token *t)
 }
 
 /* MYSQL: an @ with no name at once behind it is an error there, not at the @. */
-static void read_block(struct reader *r, struct token *t)
+static void read_block(struct reader *r, struct token *t, bool ansi)
 {
     r->pos++;
-    if (r->pos < r->end && *r->pos == '`') {
+    if (r->pos < r->end && (*r->pos == '`' || (*r->pos == '"' && ansi))) {
         t->begin = r->pos;
         read_quoted(r, t, T_BLOCK);
         t->begin = t->kind == T_BLOCK ? t->begin - 1 : t->begin;
@@ -212,7 +212,7 @@ static void next(struct reader *r)
     } else if (c == '`' || c == '"') {
         read_quoted(r, t, T_WORD);
     } else if (c == '@') {
-        read_block(r, t);
+        read_block(r, t, ansi);
     } else if (is_digit(c) && read_number(r, t)) {
         ;
     } else if (in_word(c)) {
