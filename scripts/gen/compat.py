@@ -173,7 +173,6 @@ know).
   rows, `IN (SELECT ...)`, the value of CASE, `LOG` and `AES_ENCRYPT` of an argument that is not read after all. Of what holds a subquery or is
   volatile (`RAND()`), computed for several rows, the first error is listed. `JSON_VALUE(?, ...)` is taken (MySQL: 3146). `FORMAT` tells of a locale that is no constant
   last, `REGEXP_INSTR` reads its fifth argument in its turn (MySQL: first, and again). Text that `IN` and BETWEEN look for as a date names no column.
-  Of several bounds on one side of a column (`k > 0 AND k > 9`) a key is searched by the first, so that rows are computed, and told of, which MySQL does not read.
   `'20240230'`, digits alone that are no date, is a time in `EXTRACT`, `TIME_FORMAT`, `ADDTIME` and `TIMEDIFF` (MySQL: a wrong date), and `ADDTIME` refuses a wrong date with something behind it.
 - MySQL sees in more forms that a condition is never true (`a < a`), and then reads no row, of which a functional key part might be refused;
   in a change of a join it reads rows of one table, and refuses one of them, before it finds that the other has none.

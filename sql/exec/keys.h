@@ -15,9 +15,12 @@ struct key_range {
 MUST_USE db_err exec__scan_ranges(struct exec_ctx *ctx, const struct scan_spec *s,
                                   struct key_range **ret_ranges, uint32_t *ret_count,
                                   bool *ret_repeats);
-/* The key of a full unique range. *ret_empty: no key can fit. */
-MUST_USE db_err exec__point_key(struct exec_ctx *ctx, const struct scan_spec *s, uint32_t r,
+/* The key of the only range, which is full and unique. *ret_empty: no key can fit. */
+MUST_USE db_err exec__point_key(struct exec_ctx *ctx, const struct scan_spec *s,
                                 struct slice *ret_key, bool *ret_empty);
+/* The keys of all ranges, which are full and unique, in their order; ret_keys has room for all. */
+MUST_USE db_err exec__point_keys(struct exec_ctx *ctx, const struct scan_spec *s,
+                                 struct slice *ret_keys, uint32_t *ret_count);
 /* Like exec__point_key with the values of the equalities given (a lookup join's left row); values
  * may be NULL: empty. */
 MUST_USE db_err exec__key_of_values(struct exec_ctx *ctx, const struct scan_spec *s,

@@ -446,19 +446,14 @@ static db_err point_keys(struct op_point *p, struct exec_ctx *ctx)
 {
     const struct scan_spec *spec = &p->op.node->u.scan;
     struct arena *statement = ctx->arena;
-    db_err err = ERR_OK;
-    uint32_t n = 0;
+    uint32_t n;
     arena_reset(&p->bounds);
     p->keys = ARENA_ARRAY(&p->bounds, struct slice, spec->range_count);
     if (p->keys == NULL) {
         return ERR_LIMIT;
     }
     ctx->arena = &p->bounds;
-    for (uint32_t i = 0; i < spec->range_count && err == ERR_OK; i++) {
-        bool empty = true;
-        err = exec__point_key(ctx, spec, i, &p->keys[n], &empty);
-        n += !empty;
-    }
+    db_err err = exec__point_keys(ctx, spec, p->keys, &n);
     ctx->arena = statement;
     TRY(err);
     if (n > 1) {

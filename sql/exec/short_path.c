@@ -49,7 +49,7 @@ db_err exec__point_read(struct exec_ctx *ctx, const struct scan_spec *spec, bool
     bool found = false;
     uint32_t index = (uint32_t)(spec->index - spec->table->indexes);
     *ret_found = false;
-    TRY(exec__point_key(ctx, spec, 0, &key, &empty));
+    TRY(exec__point_key(ctx, spec, &key, &empty));
     if (empty) {
         return ERR_OK;
     }

@@ -1,208 +1,15 @@
-/* How a table is read: which index, which ranges.
+/* How a table is read: which index, by its ranges (path_ranges.c).
  *
- * For each index its leading parts are matched with the table's conjuncts (range_match.c): values
- * on a prefix of the parts, then an interval on the next. Several values or intervals, of IN and
- * OR, multiply the ranges (up to RANGES_MAX). A conjunct that its range states exactly is dropped;
- * the others are kept as filters: at run time a bound that the column's type cannot hold makes the
- * range wider or empty, never wrong.
- *
- * An index with several values a row (CAST(.. AS .. ARRAY)) has every row at least once. Its part
- * is matched by MEMBER OF, JSON_CONTAINS and JSON_OVERLAPS, whose values are known at run time and
- * which stay as filters; such an index is not read as a whole, gives no order, and no row twice. */
+ * An index with several values a row (CAST(.. AS .. ARRAY)) has every row at least once; it is not
+ * read as a whole, gives no order, and no row twice. */
+#include "sql/opt/access_path.h"
+
 #include <math.h>
 
 #include "sql/bind/table_rules.h"
 #include "sql/charset/charset.h"
-#include "sql/opt/range_match.h"
 
 enum { SEARCHED_VALUES = 3 }; /* of JSON_OVERLAPS, which are not known yet: a guess */
-
-struct path {
-    const struct index_def *index;
-    uint32_t eq_count;
-    uint32_t range_count;
-    struct scan_range *ranges;
-    bool *dropped; /* by conjunct: stated exactly by the ranges */
-    bool unique;   /* at most one row per range */
-    bool covering;
-    bool multi;            /* the index has several entries a row */
-    bool ordered, reverse; /* read so, its rows are in the order wanted */
-    double rows, cost;
-};
-
-static struct lcolumn *part_column(struct lnode *n, const struct index_part *part)
-{
-    uint32_t at = part->column;
-    bool multi = n->u.table.documents != NULL && n->u.table.def->columns[at].element != NULL;
-    return &n->columns[multi ? n->u.table.documents[at] : at];
-}
-
-/* Every range so far times the values of one more equality. */
-static db_err extend(struct optimizer *o, struct path *p, const struct match *m)
-{
-    struct scan_range *ranges = OPT_ARRAY(o, struct scan_range, p->range_count * m->count);
-    if (ranges == NULL) {
-        return ERR_NOMEM;
-    }
-    uint32_t k = 0;
-    for (uint32_t r = 0; r < p->range_count; r++) {
-        for (uint32_t i = 0; i < m->count; i++) {
-            const struct choice *choice = match_choice(m, i);
-            struct scan_range *out = &ranges[k++];
-            uint32_t n = p->eq_count;
-            out->eq = OPT_ARRAY(o, struct bexpr *, n + 1);
-            out->eq_null_safe = OPT_ARRAY(o, bool, n + 1);
-            if (out->eq == NULL || out->eq_null_safe == NULL) {
-                return ERR_NOMEM;
-            }
-            if (n != 0) {
-                memcpy(out->eq, p->ranges[r].eq, n * sizeof(*out->eq));
-                memcpy(out->eq_null_safe, p->ranges[r].eq_null_safe, n * sizeof(bool));
-            }
-            out->eq[n] = choice->value; /* NULL: IS NULL */
-            out->eq_null_safe[n] = choice->null_safe;
-            out->eq_count = n + 1;
-            out->multi = m->kind == MATCH_MULTI ? n + 1 : p->ranges[r].multi;
-            out->multi_match = m->kind == MATCH_MULTI ? m->multi : p->ranges[r].multi_match;
-        }
-    }
-    p->ranges = ranges;
-    p->range_count = k;
-    p->eq_count++;
-    return ERR_OK;
-}
-
-/* A search that does not know its values reads all that the parts before say. */
-static bool behind_multi(const struct path *p)
-{
-    return p->ranges[0].multi != 0;
-}
-
-/* The conjunct that gives the fewest values of the part; *ret_at UINT32_MAX: none does. */
-static db_err best_values(struct optimizer *o, struct lnode *n, const struct path *p,
-                          const struct index_part *part, struct match *ret, uint32_t *ret_at)
-{
-    *ret_at = UINT32_MAX;
-    for (uint32_t i = 0; i < n->u.table.filter_count; i++) {
-        struct match m;
-        bool is;
-        TRY(opt__match(o, part_column(n, part), part, n->u.table.filters[i], &m, &is));
-        if (is && (m.kind == MATCH_VALUES || m.kind == MATCH_MULTI) &&
-            p->range_count * m.count <= RANGES_MAX &&
-            (*ret_at == UINT32_MAX || m.count < ret->count)) {
-            *ret = m;
-            *ret_at = i;
-        }
-    }
-    return ERR_OK;
-}
-
-static db_err match_equalities(struct optimizer *o, struct lnode *n, struct path *p)
-{
-    while (p->eq_count < p->index->part_count) {
-        const struct index_part *part = &p->index->parts[p->eq_count];
-        struct match m = {.count = 0};
-        uint32_t at;
-        TRY(best_values(o, n, p, part, &m, &at));
-        if (at == UINT32_MAX) {
-            return ERR_OK;
-        }
-        bool exact = m.exact && part->prefix_len == 0 && !behind_multi(p);
-        TRY(extend(o, p, &m));
-        p->dropped[at] = exact;
-        if (part->prefix_len != 0) {
-            return ERR_OK; /* nothing behind a prefix part is in order */
-        }
-    }
-    return ERR_OK;
-}
-
-static void set_low(struct scan_range *r, const struct choice *c, bool prefix)
-{
-    r->low = c->low;
-    r->low_inclusive = c->low_inclusive || prefix;
-}
-
-static void set_high(struct scan_range *r, const struct choice *c, bool prefix)
-{
-    r->high = c->high;
-    r->high_inclusive = c->high_inclusive || prefix;
-}
-
-/* Every range so far times the intervals. */
-static db_err extend_intervals(struct optimizer *o, struct path *p, const struct match *m,
-                               bool prefix)
-{
-    struct scan_range *ranges = OPT_ARRAY(o, struct scan_range, p->range_count * m->count);
-    if (ranges == NULL) {
-        return ERR_NOMEM;
-    }
-    uint32_t k = 0;
-    for (uint32_t r = 0; r < p->range_count; r++) {
-        for (uint32_t i = 0; i < m->count; i++) {
-            ranges[k] = p->ranges[r];
-            ranges[k].not_null = true;
-            set_low(&ranges[k], match_choice(m, i), prefix);
-            set_high(&ranges[k++], match_choice(m, i), prefix);
-        }
-    }
-    p->ranges = ranges;
-    p->range_count = k;
-    return ERR_OK;
-}
-
-/* Are beginnings of texts in the order of the texts? Not where case or accents decide between texts
- * of the same letters only: 'Ab' is before 'abc' and behind 'ab'. */
-static bool beginnings_in_order(const struct lnode *n, const struct index_part *part)
-{
-    const struct sql_type *t = &n->u.table.def->columns[part->column].type;
-    return part->prefix_len == 0 || !type_is_string(t) ||
-           collation_levels(collation_by_id(t->collation)) <= 1;
-}
-
-static db_err match_interval(struct optimizer *o, struct lnode *n, struct path *p, bool *ret_found)
-{
-    *ret_found = false;
-    if (p->eq_count >= p->index->part_count ||
-        (p->eq_count > 0 && p->index->parts[p->eq_count - 1].prefix_len != 0)) {
-        return ERR_OK;
-    }
-    const struct index_part *part = &p->index->parts[p->eq_count];
-    bool prefix = part->prefix_len != 0;
-    bool in_order = beginnings_in_order(n, part);
-    bool have_low = false;
-    bool have_high = false;
-    for (uint32_t i = 0; i < n->u.table.filter_count; i++) {
-        struct match m;
-        bool is;
-        TRY(opt__match(o, part_column(n, part), part, n->u.table.filters[i], &m, &is));
-        bool several = is && m.kind == MATCH_INTERVALS;
-        bool low = is && m.kind == MATCH_LOW;
-        bool high = is && m.kind == MATCH_HIGH;
-        bool fits = several ? !have_low && !have_high && p->range_count * m.count <= RANGES_MAX
-                            : (low && !have_low) || (high && !have_high) ||
-                                  (is && m.kind == MATCH_NOT_NULL);
-        if (!fits || (!in_order && m.kind != MATCH_NOT_NULL)) {
-            continue;
-        }
-        if (several) {
-            TRY(extend_intervals(o, p, &m, prefix));
-        }
-        have_low = have_low || low || several;
-        have_high = have_high || high || several;
-        for (uint32_t r = 0; r < p->range_count; r++) {
-            p->ranges[r].not_null = true;
-            if (low) {
-                set_low(&p->ranges[r], &m.one, prefix);
-            } else if (high) {
-                set_high(&p->ranges[r], &m.one, prefix);
-            }
-        }
-        p->dropped[i] = m.exact && !prefix && !behind_multi(p);
-        *ret_found = true;
-    }
-    return ERR_OK;
-}
 
 bool opt__covers(const struct table_def *t, const struct index_def *ix, const bool *used)
 {
@@ -305,14 +112,14 @@ static bool gives_order(struct lnode *n, const struct path *p, const struct want
         }
         bool fixed = false;
         for (uint32_t i = 0; i < p->eq_count; i++) {
-            fixed = fixed || part_column(n, &p->index->parts[i])->id == e->u.column.id;
+            fixed = fixed || opt__part_column(n, &p->index->parts[i])->id == e->u.column.id;
         }
         if (fixed) {
             continue;
         }
         part = part < p->eq_count ? p->eq_count : part;
         if (part >= p->index->part_count || p->index->parts[part].prefix_len != 0 ||
-            part_column(n, &p->index->parts[part])->id != e->u.column.id) {
+            opt__part_column(n, &p->index->parts[part])->id != e->u.column.id) {
             return false;
         }
         bool back = want->order[k].descending != p->index->parts[part].descending;
@@ -335,11 +142,11 @@ static db_err try_index(struct optimizer *o, struct lnode *n, const struct index
         .index = ix, .range_count = 1, .multi = index_multi_part(n->u.table.def, ix) >= 0};
     ret->ranges = OPT_ARRAY(o, struct scan_range, 1);
     ret->dropped = OPT_ARRAY(o, bool, n->u.table.filter_count);
-    if (ret->ranges == NULL || ret->dropped == NULL) {
+    ret->taken = OPT_ARRAY(o, bool, n->u.table.filter_count);
+    if (ret->ranges == NULL || ret->dropped == NULL || ret->taken == NULL) {
         return ERR_NOMEM;
     }
-    TRY(match_equalities(o, n, ret));
-    TRY(match_interval(o, n, ret, &interval));
+    TRY(opt__path_ranges(o, n, ret, &interval));
     cost_path(o, n, ret, interval);
     if (ret->eq_count == 0 && !interval) {
         ret->range_count = 0;
@@ -437,25 +244,6 @@ db_err opt__scan_columns(struct optimizer *o, const struct lnode *n, bool from_e
     return rules == NULL ? ERR_OK : add_virtuals(o, rules, at, s);
 }
 
-static db_err resolve_ranges(struct optimizer *o, struct path *p)
-{
-    for (uint32_t r = 0; r < p->range_count; r++) {
-        struct scan_range *s = &p->ranges[r];
-        for (uint32_t i = 0; i < s->eq_count; i++) {
-            if (s->eq[i] != NULL) {
-                TRY(opt__resolve(o, s->eq[i], NULL, 0, &s->eq[i]));
-            }
-        }
-        if (s->low != NULL) {
-            TRY(opt__resolve(o, s->low, NULL, 0, &s->low));
-        }
-        if (s->high != NULL) {
-            TRY(opt__resolve(o, s->high, NULL, 0, &s->high));
-        }
-    }
-    return ERR_OK;
-}
-
 static db_err output_order(struct optimizer *o, struct lnode *n, const struct path *p,
                            const struct want *want, bool ordered, struct phys *ret)
 {
@@ -505,10 +293,12 @@ static db_err build(struct optimizer *o, struct lnode *n, struct path *best, boo
     struct scan_spec *s = &p->u.scan;
     bool covering = best->covering && (n->u.table.lock == ROW_LOCK_NONE || clustered);
     TRY(opt__scan_columns(o, n, covering && kind == PLAN_INDEX_SCAN, p, ret));
-    TRY(resolve_ranges(o, best));
+    TRY(opt__resolve_ranges(o, best));
     s->index = best->index;
     s->ranges = best->ranges;
     s->range_count = best->range_count;
+    s->limits = best->limits;
+    s->limit_count = best->limit_count;
     s->ranges_sorted = best->range_count <= 1;
     s->reverse = reverse;
     s->covering = covering;

@@ -169,21 +169,37 @@ static struct slice part_name(const struct scan_spec *s, uint32_t part)
     return shown_name(&s->table->columns[s->index->parts[part].column]);
 }
 
-static void print_interval(const struct scan_spec *s, const struct scan_range *r,
+static void print_name(const struct scan_spec *s, uint32_t part, struct buf *out)
+{
+    db_err err = buf_append_slice(out, part_name(s, part));
+    (void)err;
+}
+
+static void print_interval(const struct scan_spec *s, uint32_t part, const struct scan_choice *c,
                            const struct explain_input *in, struct buf *out)
 {
-    struct slice name = part_name(s, r->eq_count);
-    if (r->low != NULL) {
-        print(r->low, in, 0, out);
-        put(out, r->low_inclusive ? " <= " : " < ");
+    if (c->low != NULL) {
+        print(c->low, in, 0, out);
+        put(out, c->low_inclusive ? " <= " : " < ");
     } else {
-        put(out, r->not_null || r->high != NULL ? "NULL < " : "");
+        put(out, "NULL < ");
     }
-    db_err err = buf_append_slice(out, name);
-    (void)err;
-    if (r->high != NULL) {
-        put(out, r->high_inclusive ? " <= " : " < ");
-        print(r->high, in, 0, out);
+    print_name(s, part, out);
+    if (c->high != NULL) {
+        put(out, c->high_inclusive ? " <= " : " < ");
+        print(c->high, in, 0, out);
+    }
+}
+
+static void print_value(const struct scan_spec *s, uint32_t part, const struct bexpr *value,
+                        const struct explain_input *in, struct buf *out)
+{
+    print_name(s, part, out);
+    put(out, " = ");
+    if (value == NULL) {
+        put(out, "NULL");
+    } else {
+        print(value, in, 0, out);
     }
 }
 
@@ -192,34 +208,60 @@ static void print_range(const struct scan_spec *s, const struct scan_range *r,
 {
     put(out, "(");
     for (uint32_t i = 0; i < r->eq_count; i++) {
-        db_err err = buf_printf(out, "%s%.*s = ", i == 0 ? "" : ", ", SLICE_FMT(part_name(s, i)));
-        (void)err;
-        if (r->eq[i] == NULL) {
-            put(out, "NULL");
-        } else {
-            print(r->eq[i], in, 0, out);
-        }
+        put(out, i == 0 ? "" : ", ");
+        print_value(s, i, r->eq[i], in, out);
     }
     if (r->low != NULL || r->high != NULL || r->not_null) {
+        struct scan_choice ends = {.low = r->low,
+                                   .high = r->high,
+                                   .low_inclusive = r->low_inclusive,
+                                   .high_inclusive = r->high_inclusive};
         put(out, r->eq_count == 0 ? "" : " AND ");
-        print_interval(s, r, in, out);
+        print_interval(s, r->eq_count, &ends, in, out);
     }
     put(out, ")");
+}
+
+/* Of long lists the first few. Is the one with the number i still shown? */
+static bool shown(uint32_t i, uint32_t count, struct buf *out)
+{
+    enum { SHOWN_MAX = 3 };
+    put(out, i == 0 ? "" : " OR ");
+    if (i + 1 != SHOWN_MAX || count <= SHOWN_MAX) {
+        return true;
+    }
+    db_err err = buf_printf(out, "(%u more)", (unsigned)(count - i));
+    (void)err;
+    return false;
+}
+
+static void print_limit(const struct scan_spec *s, const struct scan_limit *l,
+                        const struct explain_input *in, struct buf *out)
+{
+    put(out, " within ");
+    for (uint32_t i = 0; i < l->count && shown(i, l->count, out); i++) {
+        put(out, "(");
+        for (const struct scan_choice *c = &l->choices[i]; c != NULL; c = c->also) {
+            put(out, c == &l->choices[i] ? "" : " AND ");
+            if (c->is_value) {
+                print_value(s, l->part, c->value, in, out);
+            } else {
+                print_interval(s, l->part, c, in, out);
+            }
+        }
+        put(out, ")");
+    }
 }
 
 const char *explain__ranges(struct arena *a, const struct scan_spec *s,
                             const struct explain_input *in)
 {
-    enum { SHOWN_MAX = 3 };
     SCOPE_BUF(text, TEXT_MAX);
-    for (uint32_t i = 0; i < s->range_count; i++) {
-        put(&text, i == 0 ? "" : " OR ");
-        if (i + 1 == SHOWN_MAX && s->range_count > SHOWN_MAX) {
-            db_err err = buf_printf(&text, "(%u more)", (unsigned)(s->range_count - i));
-            (void)err;
-            break;
-        }
+    for (uint32_t i = 0; i < s->range_count && shown(i, s->range_count, &text); i++) {
         print_range(s, &s->ranges[i], in, &text);
+    }
+    for (uint32_t i = 0; i < s->limit_count; i++) {
+        print_limit(s, &s->limits[i], in, &text);
     }
     return keep(a, &text);
 }

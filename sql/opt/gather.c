@@ -120,27 +120,15 @@ static bool not_outer(const struct bexpr *e, void *arg)
     return e->kind != BEXPR_OUTER;
 }
 
-/* NULL: an open end, IS NULL. */
-static bool reads_outer(const struct bexpr *e)
+static bool reads_no_outer(const struct bexpr *e)
 {
-    return e != NULL && !bexpr_walk(e, not_outer, NULL);
+    return bexpr_walk(e, not_outer, NULL);
 }
 
 /* Bounds of outer columns: the scan runs once for each outer row, and finds few. */
 static bool bounds_vary(const struct scan_spec *s)
 {
-    for (uint32_t i = 0; i < s->range_count; i++) {
-        const struct scan_range *r = &s->ranges[i];
-        for (uint32_t k = 0; k < r->eq_count; k++) {
-            if (reads_outer(r->eq[k])) {
-                return true;
-            }
-        }
-        if (reads_outer(r->low) || reads_outer(r->high)) {
-            return true;
-        }
-    }
-    return false;
+    return !opt__all_bounds(s, reads_no_outer);
 }
 
 static struct plan_node *copy_node(struct optimizer *o, const struct plan_node *n)

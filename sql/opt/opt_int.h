@@ -119,6 +119,8 @@ db_err opt__scan(struct optimizer *o, struct lnode *n, const struct want *want, 
 const struct index_def *opt__lookup_index(const struct lnode *n, const col_id_t *keys,
                                           uint32_t key_count, uint32_t *ret_parts,
                                           uint32_t *ret_keys);
+/* Is it so of all expressions in the scan's ranges and limits? */
+bool opt__all_bounds(const struct scan_spec *s, bool (*is)(const struct bexpr *e));
 /* from_entries: all columns wanted are in the entries of an index. Else VIRTUAL columns are
  * computed, and the scan also gives what they read. */
 db_err opt__scan_columns(struct optimizer *o, const struct lnode *n, bool from_entries,

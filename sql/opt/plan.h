@@ -69,6 +69,25 @@ struct scan_range {
     enum multi_match multi_match;
 };
 
+/* One way to meet a condition on a key part: a value or an interval. */
+struct scan_choice {
+    bool is_value;
+    struct bexpr *value;      /* NULL with null_safe: IS NULL */
+    struct bexpr *low, *high; /* of an interval, in which is no NULL; NULL: open */
+    bool null_safe;           /* a value that is NULL matches NULL, else nothing */
+    bool low_inclusive, high_inclusive;
+    struct scan_choice *also; /* what is to be met, too; NULL: nothing */
+};
+
+/* What a condition says of a part beside those that made the ranges: one of the choices is met. The
+ * scan reads what lies in a range and meets every limit: of several bounds on one side the tightest
+ * one counts, which is known when the scan opens. */
+struct scan_limit {
+    uint32_t part;
+    uint32_t count;
+    struct scan_choice *choices;
+};
+
 /* A VIRTUAL column that a scan gives: computed from columns of its output that stand before it or
  * are stored. */
 struct scan_virtual {
@@ -81,6 +100,8 @@ struct scan_spec {
     const struct index_def *index;
     uint32_t range_count; /* 0: the whole index */
     struct scan_range *ranges;
+    uint32_t limit_count; /* 0 without ranges */
+    struct scan_limit *limits;
     bool ranges_sorted; /* disjoint and ascending for all parameters: order is that of the index */
     bool reverse;
     bool covering; /* the index has every column wanted */

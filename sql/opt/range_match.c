@@ -4,8 +4,8 @@
  * variable that the statement does not assign, outer column, subquery that runs once) and the
  * column stands bare or below a widening cast that keeps order. It gives values (=, <=>, IS NULL,
  * IN) or an interval. A disjunction gives what its members give, when each of them says something
- * of the part; of a conjunction within it one member is enough: it lets more rows through, and the
- * condition is tested again. */
+ * of the part. Of a conjunction within it all members that say something of the part count; if
+ * others are left, it lets more rows through, and the condition is tested again. */
 #include "sql/opt/range_match.h"
 
 #include "sql/charset/charset.h"
@@ -68,6 +68,7 @@ static bool match_null(const struct lcolumn *c, const struct bexpr *e, struct ma
     }
     *ret = (struct match){.kind = is_null ? MATCH_VALUES : MATCH_NOT_NULL,
                           .count = 1,
+                          .one.is_value = is_null,
                           .one.null_safe = true,
                           .exact = true};
     return true;
@@ -111,6 +112,7 @@ static bool match_comparison(const struct lcolumn *c, const struct index_part *p
             ret->one.high_inclusive = ops[op].inclusive;
             break;
         default:
+            ret->one.is_value = true;
             ret->one.value = value;
             ret->one.null_safe = strcmp(ops[op].name, "op_nulleq") == 0;
             break;
@@ -165,12 +167,12 @@ static db_err match_in(struct optimizer *o, const struct lcolumn *c, const struc
         }
     }
     *ret = (struct match){.kind = MATCH_VALUES, .count = count, .exact = true};
-    ret->several = OPT_ARRAY(o, struct choice, count);
+    ret->several = OPT_ARRAY(o, struct scan_choice, count);
     if (ret->several == NULL) {
         return ERR_NOMEM;
     }
     for (uint32_t i = 0; i < count; i++) {
-        ret->several[i] = (struct choice){.value = e->args[i + 1]};
+        ret->several[i] = (struct scan_choice){.is_value = true, .value = e->args[i + 1]};
         ret->exact = ret->exact && exact_bound(c, e->args[i + 1], bare, part);
     }
     *ret_is = true;
@@ -197,35 +199,78 @@ static db_err match_simple(struct optimizer *o, const struct lcolumn *c,
 
 /* ---- disjunctions ---- */
 
-/* A conjunction within one: values if a member gives them, else the interval of its members. */
+/* What a conjunction says, as far as it is known. */
+struct conjunction {
+    struct match values;       /* of the first member that gives values; count 0: none does */
+    struct scan_choice bounds; /* the first of each side */
+    struct scan_choice *more;  /* the others, and single values */
+    bool not_null;
+};
+
+static db_err add_also(struct optimizer *o, const struct scan_choice *c, struct scan_choice **io)
+{
+    struct scan_choice *also = OPT_NEW(o, struct scan_choice);
+    if (also == NULL) {
+        return ERR_NOMEM;
+    }
+    *also = *c;
+    also->also = *io;
+    *io = also;
+    return ERR_OK;
+}
+
+/* *ret_all: what the member says is kept to the full. */
+static db_err add_member(struct optimizer *o, const struct match *m, struct conjunction *io,
+                         bool *ret_all)
+{
+    *ret_all = true;
+    if (m->kind == MATCH_VALUES && io->values.count == 0) {
+        io->values = *m;
+    } else if (m->count > 1) {
+        *ret_all = false; /* one list is enough */
+    } else if (m->kind == MATCH_NOT_NULL) {
+        io->not_null = true;
+    } else if (m->kind == MATCH_LOW && io->bounds.low == NULL) {
+        io->bounds.low = m->one.low;
+        io->bounds.low_inclusive = m->one.low_inclusive;
+    } else if (m->kind == MATCH_HIGH && io->bounds.high == NULL) {
+        io->bounds.high = m->one.high;
+        io->bounds.high_inclusive = m->one.high_inclusive;
+    } else {
+        return add_also(o, match_choice(m, 0), &io->more);
+    }
+    return ERR_OK;
+}
+
+/* A conjunction within one: values if a member gives them, else an interval; each with what the
+ * other members say. */
 static db_err match_and(struct optimizer *o, const struct lcolumn *c, const struct index_part *part,
                         const struct bexpr *e, struct match *ret, bool *ret_is)
 {
-    struct match all = {.kind = MATCH_INTERVALS, .count = 1, .exact = true};
-    *ret_is = false;
+    struct conjunction all = {.more = NULL};
+    bool exact = true;
     for (uint32_t i = 0; i < e->arg_count; i++) {
         struct match m;
         bool is;
+        bool kept = false;
         TRY(match_simple(o, c, part, e->args[i], &m, &is));
-        if (is && m.kind == MATCH_VALUES) {
-            *ret = m;
-            ret->exact = false;
-            *ret_is = true;
-            return ERR_OK;
-        }
-        if (is && m.kind == MATCH_LOW && all.one.low == NULL) {
-            all.one.low = m.one.low;
-            all.one.low_inclusive = m.one.low_inclusive;
-        } else if (is && m.kind == MATCH_HIGH && all.one.high == NULL) {
-            all.one.high = m.one.high;
-            all.one.high_inclusive = m.one.high_inclusive;
-        } else {
-            is = false;
-        }
-        all.exact = all.exact && is && m.exact;
+        is = is && m.kind != MATCH_MULTI;
+        TRY(is ? add_member(o, &m, &all, &kept) : ERR_OK);
+        exact = exact && is && kept && m.exact;
     }
-    *ret_is = all.one.low != NULL || all.one.high != NULL;
-    *ret = all;
+    bool bounded = all.bounds.low != NULL || all.bounds.high != NULL;
+    *ret_is = all.values.count != 0 || bounded;
+    if (all.values.count == 0) {
+        *ret = (struct match){.kind = MATCH_INTERVALS, .count = 1, .one = all.bounds};
+    } else {
+        TRY(bounded || all.not_null ? add_also(o, &all.bounds, &all.more) : ERR_OK);
+        *ret = all.values;
+    }
+    for (uint32_t i = 0; i < ret->count; i++) {
+        (ret->several == NULL ? &ret->one : &ret->several[i])->also = all.more;
+    }
+    ret->exact = exact;
+    ret->chained = all.more != NULL;
     return ERR_OK;
 }
 
@@ -235,7 +280,7 @@ static db_err add_choices(struct optimizer *o, const struct match *m, struct mat
 {
     if (io->count + m->count > *io_room) {
         uint32_t room = (io->count + m->count) * 2;
-        struct choice *grown = OPT_ARRAY(o, struct choice, room);
+        struct scan_choice *grown = OPT_ARRAY(o, struct scan_choice, room);
         if (grown == NULL) {
             return ERR_NOMEM;
         }
@@ -249,24 +294,30 @@ static db_err add_choices(struct optimizer *o, const struct match *m, struct mat
         io->several[io->count++] = *match_choice(m, i);
     }
     io->exact = io->exact && m->exact;
+    io->chained = io->chained || m->chained;
     io->kind = m->kind == MATCH_VALUES ? io->kind : MATCH_INTERVALS;
     return ERR_OK;
 }
 
 /* Values among intervals are intervals; NULL is not. */
-static bool values_as_intervals(struct match *io)
+static void values_as_intervals(struct match *io)
 {
-    for (uint32_t i = 0; i < io->count && io->kind == MATCH_INTERVALS; i++) {
-        struct choice *k = &io->several[i];
-        if (k->low == NULL && k->high == NULL) {
-            if (k->null_safe) {
-                return false;
-            }
-            *k = (struct choice){
-                .low = k->value, .high = k->value, .low_inclusive = true, .high_inclusive = true};
+    for (uint32_t i = 0; i < io->count; i++) {
+        if (io->several[i].is_value && io->several[i].null_safe) {
+            io->kind = MATCH_MIXED;
+            return;
         }
     }
-    return true;
+    for (uint32_t i = 0; i < io->count; i++) {
+        struct scan_choice *k = &io->several[i];
+        if (k->is_value) {
+            *k = (struct scan_choice){.low = k->value,
+                                      .high = k->value,
+                                      .low_inclusive = true,
+                                      .high_inclusive = true,
+                                      .also = k->also};
+        }
+    }
 }
 
 static db_err match_or(struct optimizer *o, const struct lcolumn *c, const struct index_part *part,
@@ -286,7 +337,10 @@ static db_err match_or(struct optimizer *o, const struct lcolumn *c, const struc
         }
         TRY(add_choices(o, &m, &all, &room));
     }
-    *ret_is = all.count != 0 && values_as_intervals(&all);
+    if (all.kind == MATCH_INTERVALS) {
+        values_as_intervals(&all);
+    }
+    *ret_is = all.count != 0;
     *ret = all;
     return ERR_OK;
 }

@@ -11,28 +11,22 @@ enum match_kind {
     MATCH_LOW,       /* the only choice is an interval that is open above */
     MATCH_HIGH,      /* or below */
     MATCH_INTERVALS, /* each choice is an interval */
+    MATCH_MIXED,     /* values, NULL among them, and intervals: no ranges, but a limit of them */
     MATCH_NOT_NULL,
     MATCH_MULTI, /* the only choice's value is what is searched in a part with several values */
 };
 
-/* One way to meet the condition. */
-struct choice {
-    struct bexpr *value;      /* NULL with null_safe: IS NULL */
-    struct bexpr *low, *high; /* of an interval; NULL: open */
-    bool null_safe;           /* a value that is NULL matches NULL, else nothing */
-    bool low_inclusive, high_inclusive;
-};
-
 struct match {
     enum match_kind kind;
-    uint32_t count;         /* of choices, RANGES_MAX at most */
-    struct choice *several; /* NULL: `one` is the only one */
-    struct choice one;
-    bool exact; /* whatever lies in the ranges of the choices meets the condition, nothing else */
+    uint32_t count;              /* of choices, RANGES_MAX at most */
+    struct scan_choice *several; /* NULL: `one` is the only one */
+    struct scan_choice one;
+    bool exact;             /* whatever meets the choices meets the condition, nothing else */
+    bool chained;           /* some choice has an `also`: their ranges alone are too wide */
     enum multi_match multi; /* MULTI */
 };
 
-static inline const struct choice *match_choice(const struct match *m, uint32_t i)
+static inline const struct scan_choice *match_choice(const struct match *m, uint32_t i)
 {
     return m->several == NULL ? &m->one : &m->several[i];
 }

@@ -38,12 +38,8 @@ static bool all_are_steady(struct bexpr *const *list, uint32_t count)
 
 bool plan_scan_is_steady(const struct scan_spec *s)
 {
-    for (uint32_t i = 0; i < s->range_count; i++) {
-        const struct scan_range *r = &s->ranges[i];
-        if (!all_are_steady(r->eq, r->eq_count) || !one_is_steady(r->low) ||
-            !one_is_steady(r->high)) {
-            return false;
-        }
+    if (!opt__all_bounds(s, one_is_steady)) {
+        return false;
     }
     for (uint32_t i = 0; i < s->virtual_count; i++) {
         if (!one_is_steady(s->virtuals[i].expr)) {
