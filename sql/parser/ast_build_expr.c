@@ -220,6 +220,9 @@ void *ast_sys_var(struct parse_ctx *ctx, struct sql_loc loc, uint64_t scope, str
     e->scope = (enum ast_scope)scope;
     e->component = component;
     e->name = name;
+    if (component.ptr == NULL) {
+        parse__variable_named(ctx, e->scope, name);
+    }
     return e;
 }
 

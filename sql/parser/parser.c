@@ -74,6 +74,16 @@ void parse__collation_named(struct parse_ctx *ctx, struct slice name)
     }
 }
 
+void parse__variable_named(struct parse_ctx *ctx, enum ast_scope scope, struct slice name)
+{
+    const struct parse_warnings *w = ctx->opts.warnings;
+    if (w != NULL && w->variable != NULL && ctx->err == ERR_OK) {
+        uint64_t before = w->area->total;
+        w->variable(w->area, scope, name);
+        ctx->warned = ctx->warned || w->area->total != before;
+    }
+}
+
 void *parse__stack_alloc(struct parse_ctx *ctx, size_t size)
 {
     void *p = arena_alloc(ctx->arena, size);

@@ -45,6 +45,8 @@ struct parse_warnings {
     /* A character set or a collation is named; the parser knows none of them. */
     void (*charset)(struct diag_area *area, struct slice name);
     void (*collation)(struct diag_area *area, struct slice name);
+    /* A system variable is read; may be NULL. */
+    void (*variable)(struct diag_area *area, enum ast_scope scope, struct slice name);
 };
 
 struct parse_options {

@@ -78,6 +78,8 @@ struct diag_area *parse__deprecated(struct parse_ctx *ctx);
 /* A character set, a collation is named. */
 void parse__charset_named(struct parse_ctx *ctx, struct slice name);
 void parse__collation_named(struct parse_ctx *ctx, struct slice name);
+/* A system variable is read. */
+void parse__variable_named(struct parse_ctx *ctx, enum ast_scope scope, struct slice name);
 /* The statement is complete; `end` is where it ends, with its ';' when has_semicolon. */
 void parse__finish(struct parse_ctx *ctx, void *stmt, struct sql_loc loc, uint32_t end,
                    bool has_semicolon);

@@ -2,6 +2,7 @@
  * as in MySQL for session variables. */
 #include "sql/charset/charset.h"
 #include "sql/charset/deprecated.h"
+#include "sql/session/deprecated_vars.h"
 #include "sql/session/session_int.h"
 
 static db_err set_names(struct sql_session *s, const struct ast_set_item *i)
@@ -87,15 +88,6 @@ static void warn_updating(struct sql_session *s, const char *name)
     diag_area_add(&s->conditions, DIAG_WARNING, &d);
 }
 
-static void warn_deprecated(struct sql_session *s, const char *name)
-{
-    struct diag d;
-    diag_reset(&d);
-    diag_set_sql(&d, ER_WARN_DEPRECATED_SYNTAX, my_error_sqlstate(ER_WARN_DEPRECATED_SYNTAX),
-                 "'@@%s' is deprecated and will be removed in a future release.", name);
-    diag_area_add(&s->conditions, DIAG_WARNING, &d);
-}
-
 /* A packet may have at least what a buffer holds. */
 static void warn_packet(struct sql_session *s)
 {
@@ -113,8 +105,6 @@ static void warn_set(struct sql_session *s, enum sysvar_id id, const struct valu
 {
     bool text = v != NULL && !v->is_null && v->phys == PHYS_STR;
     switch ((int)id) {
-    case VAR_profiling:
-    case VAR_profiling_history_size: warn_deprecated(s, sysvar_defs[id].name); break;
     case VAR_character_set_client:
     case VAR_character_set_connection:
     case VAR_character_set_results:
@@ -124,6 +114,16 @@ static void warn_set(struct sql_session *s, enum sysvar_id id, const struct valu
         break;
     case VAR_max_allowed_packet:
     case VAR_net_buffer_length: warn_packet(s); break;
+    case VAR_enable_cascade_triggers:
+        diag_area_warn(&s->conditions, ER_WARN_DEPRECATED_WITH_NOTE, sysvar_defs[id].name,
+                       "Triggers on child table will not fire during foreign key cascade.");
+        break;
+    case VAR_performance_schema_show_processlist:
+        diag_area_warn(&s->conditions, ER_WARN_DEPRECATED_WITH_NOTE,
+                       "@@performance_schema_show_processlist",
+                       "When it is removed, SHOW PROCESSLIST will always use the performance "
+                       "schema implementation.");
+        break;
     case VAR_collation_connection:
     case VAR_collation_server:
     case VAR_collation_database:
@@ -136,19 +136,24 @@ static void warn_set(struct sql_session *s, enum sysvar_id id, const struct valu
     }
 }
 
-/* MYSQL: names, scopes and privileges of all items are looked at before the first is set. */
-static db_err check_system(struct sql_session *s, const struct ast_set_item *i)
+static db_err check_name(struct sql_session *s, const struct ast_set_item *i)
 {
     if (i->component.ptr != NULL) {
         return my_error(
             &s->diag, ER_UNKNOWN_SYSTEM_VARIABLE,
             arena_printf(&s->stmt_arena, "%.*s.%.*s", SLICE_FMT(i->component), SLICE_FMT(i->name)));
     }
-    enum sysvar_id id = sysvar_find(i->name);
-    if (id == VAR__COUNT) {
+    if (sysvar_find(i->name) == VAR__COUNT) {
         return my_error(&s->diag, ER_UNKNOWN_SYSTEM_VARIABLE,
                         arena_strdup(&s->stmt_arena, i->name));
     }
+    return ERR_OK;
+}
+
+static db_err check_use(struct sql_session *s, const struct ast_set_item *i)
+{
+    enum sysvar_id id = sysvar_find(i->name);
+    deprecated_var_warn(&s->conditions, id);
     TRY(access__variable(s, id, i->scope));
     return vars__check_scope(s, id, i->scope);
 }
@@ -192,13 +197,21 @@ static db_err set_one(struct sql_session *s, const struct ast_set_item *i, const
     return ERR_INVALID;
 }
 
-db_err set__run(struct statement *st, const struct ast_set *set)
+/* MYSQL: names, then scopes and privileges of all items are looked at before the first is set. */
+static db_err check_variables(struct sql_session *s, const struct ast_set *set)
 {
-    for (uint32_t i = 0; i < set->items.count; i++) {
-        if (set->items.items[i]->kind == AST_SET_SYS_VAR) {
-            TRY(check_system(st->session, set->items.items[i]));
+    for (uint32_t i = 0; i < set->items.count * 2; i++) {
+        const struct ast_set_item *item = set->items.items[i % set->items.count];
+        if (item->kind == AST_SET_SYS_VAR) {
+            TRY(i < set->items.count ? check_name(s, item) : check_use(s, item));
         }
     }
+    return ERR_OK;
+}
+
+db_err set__run(struct statement *st, const struct ast_set *set)
+{
+    TRY(check_variables(st->session, set));
     /* MYSQL: every expression sees the variables as they were before the statement. */
     struct value *values =
         ARENA_ARRAY(&st->session->stmt_arena, struct value, set->items.count + 1);

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "sql/charset/deprecated.h"
 #include "sql/infoschema/show.h"
+#include "sql/session/deprecated_vars.h"
 #include "sql/session/perf_event.h"
 #include "sql/session/globals.h"
 #include "sql/session/query_log.h"
@@ -470,7 +471,8 @@ struct parse_warnings session__parse_warnings(struct diag_area *area)
 {
     return (struct parse_warnings){.area = area,
                                    .charset = charset_warn_deprecated,
-                                   .collation = collation_name_warn_deprecated};
+                                   .collation = collation_name_warn_deprecated,
+                                   .variable = deprecated_var_read};
 }
 
 void session__forget_conditions(struct statement *st)
