@@ -48,6 +48,7 @@ enum bexpr_kind {
 
 enum cmp_op { CMP_EQ, CMP_NULL_EQ, CMP_NE, CMP_LT, CMP_LE, CMP_GT, CMP_GE };
 
+struct hint_block;
 struct bsubquery {
     struct lnode *root;      /* logical plan */
     const struct plan *plan; /* physical, once planned */
@@ -56,7 +57,8 @@ struct bsubquery {
     bool is_row;             /* several columns are read of its one row */
     bool exists;             /* EXISTS: what its rows hold is not looked at */
     bool unnested;           /* it became a join: nothing asks for it any more */
-    struct bexpr **equal;    /* IN: by column, left side = column of `compared` */
+    const struct hint_block *block; /* optimizer hints on its query block, or NULL */
+    struct bexpr **equal;           /* IN: by column, left side = column of `compared` */
     struct lnode *compared;  /* IN: the query before its columns are cast for the comparison */
     uint32_t id;             /* per statement: index of the run state that caches its result */
     col_id_t *outer_columns; /* columns of the enclosing query that it reads */

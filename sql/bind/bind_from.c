@@ -147,6 +147,8 @@ static db_err bind_hints(struct binder *b, const struct ast_table_base *t, struc
         return ERR_OK;
     }
     n->u.table.hints = BIND_ARRAY(b, struct index_hint, t->hints.count);
+    bool use = false;
+    bool force = false;
     if (n->u.table.hints == NULL) {
         return ERR_NOMEM;
     }
@@ -154,6 +156,7 @@ static db_err bind_hints(struct binder *b, const struct ast_table_base *t, struc
         const struct ast_index_hint *h = t->hints.items[i];
         struct index_hint *out = &n->u.table.hints[n->u.table.hint_count++];
         out->kind = h->kind;
+        out->scope = h->scope;
         out->indexes = BIND_ARRAY(b, const struct index_def *, h->indexes.count + 1);
         if (out->indexes == NULL) {
             return ERR_NOMEM;
@@ -167,8 +170,10 @@ static db_err bind_hints(struct binder *b, const struct ast_table_base *t, struc
             }
             out->indexes[out->count++] = ix;
         }
+        use = use || h->kind == AST_HINT_USE;
+        force = force || h->kind == AST_HINT_FORCE;
     }
-    return ERR_OK;
+    return use && force ? my_error(b->diag, ER_WRONG_USAGE, "USE INDEX", "FORCE INDEX") : ERR_OK;
 }
 
 bool bind__is_stored(const struct binder *b, const struct lnode *n)
@@ -736,7 +741,7 @@ static db_err bind_join(struct binder *b, struct scope *scope, const struct ast_
         return ERR_NOMEM;
     }
     join->u.join.kind = join_kind_of(j);
-    join->u.join.straight = j->kind == AST_JOIN_STRAIGHT;
+    join->u.join.straight = j->kind == AST_JOIN_STRAIGHT || scope->straight;
     for (uint32_t i = 0; i < join->column_count; i++) {
         bool right = i >= l->column_count;
         bool outer = join->u.join.kind == JOIN_FULL || (right && join->u.join.kind == JOIN_LEFT) ||

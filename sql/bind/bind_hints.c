@@ -149,12 +149,13 @@ static void tell_table(struct teller *t, const struct hint_table *table)
 }
 
 /* MYSQL: the first table of an order that there is none of. */
-static void tell_order(struct teller *t, const struct hint_order *o)
+static void tell_order(struct teller *t, struct hint_order *o)
 {
     for (uint32_t i = 0; i < o->hint->tables.count; i++) {
         const struct ast_hint_table *at = o->hint->tables.items[i];
         if (at->block.ptr == NULL && find_leaf(t->leaves, at->name) == NULL) {
             hint_warn_unresolved(&t->env, o->hint, NULL, at->name, SLICE_EMPTY);
+            o->unresolved = true;
             return;
         }
     }
@@ -170,7 +171,7 @@ static void tell(struct teller *t)
         }
         tell_indexes(t, table, leaf);
     }
-    for (const struct hint_order *o = t->block->orders; o != NULL && t->leaves->first != NULL;
+    for (struct hint_order *o = t->block->orders; o != NULL && t->leaves->first != NULL;
          o = o->next) {
         tell_order(t, o);
     }

@@ -97,6 +97,7 @@ struct scope {
     bool items_known;                     /* the select list is bound */
     const struct ast_expr_list *group_by; /* HAVING knows its columns */
     uint32_t in_agg;                      /* nesting of aggregate calls being bound */
+    bool straight;                        /* SELECT STRAIGHT_JOIN */
     bool skip_on;                         /* while FROM is bound: conditions of joins are not */
     struct on_later *on_later;            /* with skip_on: they, in MySQL's order */
     struct block_windows *windows;        /* NULL: window functions are not allowed here */

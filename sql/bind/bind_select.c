@@ -636,6 +636,7 @@ static db_err bind_input(struct binder *b, struct block *k)
     } else {
         k->scope.place = PLACE_FIELDS;
         TRY(bind__block_hints(b, &k->scope, k->ast->hints, k->ast->from));
+        k->scope.straight = (k->ast->options & AST_SELECT_STRAIGHT_JOIN) != 0;
         TRY(bind__from(b, &k->scope, k->ast->from, &k->root));
     }
     k->scope.columns = k->root->columns;

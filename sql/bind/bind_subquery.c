@@ -4,6 +4,17 @@
 
 #include "sql/diag/my_error.h"
 
+static const struct hint_block *hints_of(const struct ast_query *q)
+{
+    const struct ast_body *body = q->body;
+    while (body->kind == AST_BODY_QUERY) {
+        body = ((const struct ast_body_query *)body)->query->body;
+    }
+    const struct ast_hints *hints =
+        body->kind == AST_BODY_SELECT ? ((const struct ast_select *)body)->hints : NULL;
+    return hints == NULL ? NULL : hints->block;
+}
+
 static db_err new_subquery(struct binder *b, struct scope *scope, const struct ast_query *q,
                            enum rows_asked asked, struct bsubquery **ret, uint32_t *ret_visible)
 {
@@ -15,6 +26,7 @@ static db_err new_subquery(struct binder *b, struct scope *scope, const struct a
         return my_error(b->diag, ER_MISPLACED_INTO);
     }
     sub->id = b->stmt->subquery_count++;
+    sub->block = hints_of(q);
     bool stored = b->set_in_table;
     b->rows_asked = asked;
     b->set_in_table = true;

@@ -37,6 +37,7 @@ struct hint_table {
 struct hint_order {
     enum ast_hint_kind kind;
     const struct ast_hint *hint;
+    bool unresolved; /* a table that it names is not in the block (set by the binder) */
     struct hint_order *next;
 };
 

@@ -76,6 +76,8 @@ struct lcolumn {
 
 enum join_kind { JOIN_INNER, JOIN_CROSS, JOIN_LEFT, JOIN_RIGHT, JOIN_FULL, JOIN_SEMI, JOIN_ANTI };
 
+enum join_way { JOIN_BY_COST, JOIN_BY_LOOKUP, JOIN_BY_HASH };
+
 enum row_lock { ROW_LOCK_NONE, ROW_LOCK_SHARED, ROW_LOCK_EXCLUSIVE };
 enum row_lock_wait { ROW_LOCK_WAIT, ROW_LOCK_NOWAIT, ROW_LOCK_SKIP };
 
@@ -149,7 +151,8 @@ struct lwindow_call {
 };
 
 struct index_hint {
-    int kind; /* enum ast_index_hint_kind */
+    int kind;  /* enum ast_index_hint_kind */
+    int scope; /* enum ast_index_hint_scope */
     uint32_t count;
     const struct index_def **indexes;
 };
@@ -212,8 +215,9 @@ struct lnode {
             enum join_kind kind;
             struct bexpr **on; /* conjunction */
             uint32_t on_count;
-            bool straight;         /* STRAIGHT_JOIN: keep the order */
+            bool straight;         /* STRAIGHT_JOIN, of the join or of its SELECT: keep the order */
             bool lateral;          /* the right side reads columns of the left: */
+            uint8_t way;           /* enum join_way: what hints say of a semijoin */
             col_id_t *lateral_ids; /* these, as outer columns */
             uint32_t lateral_count;
         } join;
@@ -240,6 +244,7 @@ struct lnode {
         struct {
             struct lsort_key *keys;
             uint32_t count;
+            bool groups; /* for an aggregation, by its groups */
         } sort;
         struct {
             struct bexpr *limit;  /* NULL = none; constant or parameter */

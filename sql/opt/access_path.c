@@ -67,37 +67,10 @@ static void cost_path(struct optimizer *o, struct lnode *n, struct path *p, bool
               (has_ranges ? p->range_count * 2.0 : 10);
 }
 
-/* May the planner read through the index? The clustered one always: a hidden row id is invisible to
- * SQL, not to the planner. */
-static bool usable(const struct lnode *n, const struct index_def *ix)
-{
-    bool only_listed = false;
-    bool listed = false;
-    if (ix->kind == INDEX_FULLTEXT || ix->kind == INDEX_SPATIAL ||
-        (ix->invisible && ix->id != INDEX_ID_CLUSTERED)) {
-        return false;
-    }
-    for (uint32_t i = 0; i < n->u.table.hint_count; i++) {
-        const struct index_hint *h = &n->u.table.hints[i];
-        bool in = false;
-        for (uint32_t k = 0; k < h->count; k++) {
-            in = in || h->indexes[k] == ix;
-        }
-        if (h->kind == AST_HINT_IGNORE) {
-            if (in) {
-                return false;
-            }
-        } else {
-            only_listed = true;
-            listed = listed || in;
-        }
-    }
-    return !only_listed || listed || ix->id == INDEX_ID_CLUSTERED;
-}
-
-/* Does reading the path in index order (or backwards) give the order wanted? */
+/* Does reading the path in index order (or backwards) give the order wanted? allowed: hints let the
+ * index order its rows; one row's order, or that of equal keys, is any path's. */
 static bool gives_order(struct lnode *n, const struct path *p, const struct want *want,
-                        bool *ret_reverse)
+                        bool allowed, bool *ret_reverse)
 {
     if (want->order_count == 0 || p->range_count > 1 || p->multi) {
         return false;
@@ -131,40 +104,87 @@ static bool gives_order(struct lnode *n, const struct path *p, const struct want
         part++;
     }
     *ret_reverse = reverse;
-    return true;
+    return allowed || first;
 }
 
-static db_err try_index(struct optimizer *o, struct lnode *n, const struct index_def *ix,
-                        const struct want *want, struct path *ret)
+/* The path by the index as a whole, or by the ranges that the conditions make. */
+static db_err new_path(struct optimizer *o, struct lnode *n, const struct index_def *ix,
+                       bool ranges, bool single, struct path *ret, bool *ret_interval)
 {
-    bool interval;
-    *ret = (struct path){
-        .index = ix, .range_count = 1, .multi = index_multi_part(n->u.table.def, ix) >= 0};
+    uint32_t filters = n->u.table.filter_count;
+    *ret = (struct path){.index = ix,
+                         .range_count = 1,
+                         .single = single,
+                         .multi = index_multi_part(n->u.table.def, ix) >= 0};
     ret->ranges = OPT_ARRAY(o, struct scan_range, 1);
-    ret->dropped = OPT_ARRAY(o, bool, n->u.table.filter_count);
-    ret->taken = OPT_ARRAY(o, bool, n->u.table.filter_count);
+    ret->dropped = OPT_ARRAY(o, bool, filters);
+    ret->taken = OPT_ARRAY(o, bool, filters);
+    *ret_interval = false;
     if (ret->ranges == NULL || ret->dropped == NULL || ret->taken == NULL) {
         return ERR_NOMEM;
     }
-    TRY(opt__path_ranges(o, n, ret, &interval));
+    return ranges ? opt__path_ranges(o, n, ret, ret_interval) : ERR_OK;
+}
+
+/* *ret_usable false: hints leave the index no use, or it has none as a whole. */
+static db_err try_index(struct optimizer *o, struct lnode *n, const struct index_def *ix,
+                        const struct want *want, struct path *ret, bool *ret_usable)
+{
+    bool interval;
+    bool clustered = ix->id == INDEX_ID_CLUSTERED;
+    bool for_join = opt__index_allowed(n, ix, INDEX_FOR_JOIN);
+    bool for_order = opt__index_allowed(n, ix, want->order_for);
+    TRY(new_path(o, n, ix, for_join, false, ret, &interval));
+    bool possible = ret->eq_count != 0 || interval;
+    if (possible && opt__index_without_ranges(n, ix)) {
+        TRY(new_path(o, n, ix, true, true, ret, &interval));
+    }
+    ret->possible = possible;
     cost_path(o, n, ret, interval);
     if (ret->eq_count == 0 && !interval) {
         ret->range_count = 0;
     }
-    ret->ordered = gives_order(n, ret, want, &ret->reverse);
+    ret->ordered = gives_order(n, ret, want, for_order, &ret->reverse);
     ret->reverse = ret->reverse && ret->ordered;
+    *ret_usable = for_join || clustered || ret->ordered ||
+                  (ret->covering && (opt__index_allowed(n, ix, INDEX_FOR_ORDER) ||
+                                     opt__index_allowed(n, ix, INDEX_FOR_GROUP)));
+    *ret_usable = *ret_usable && (ret->range_count != 0 || !ret->multi);
     return ERR_OK;
 }
 
 /* Rows that come in the order wanted are not sorted, and are read only until there are enough of
  * them. `found`: how many of the table's rows meet all conditions; when they are few, most of the
  * path is read to find them. */
-static void cost_order(struct path *p, const struct want *want, double found)
+static void cost_order(const struct optimizer *o, struct path *p, const struct want *want,
+                       double found)
 {
     if (want->order_count != 0 && !p->ordered && !p->unique) {
         p->cost += p->rows * (0.2 * log2(p->rows + 2));
-    } else if (want->limit >= 0 && p->ordered && want->limit < found) {
+    } else if (want->limit >= 0 && p->ordered && want->limit < found &&
+               opt__switch(o, OPT_PREFER_ORDERING_INDEX)) {
         p->cost *= want->limit / found;
+    }
+}
+
+/* FORCE INDEX: rows found by no index that is allowed are very expensive, and so is a sort. */
+static void cost_force(const struct lnode *n, struct path *paths, uint32_t count,
+                       const struct want *want)
+{
+    static const double expensive = 1e12;
+    static const double less_expensive = 1e9;
+    bool any_ranges = false;
+    bool sort = want->order_count != 0 && opt__index_forced(n, want->order_for);
+    if (!sort && !opt__index_forced(n, INDEX_FOR_JOIN)) {
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        any_ranges = any_ranges || paths[i].range_count != 0;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        struct path *p = &paths[i];
+        p->cost += any_ranges && p->range_count == 0 ? expensive : 0;
+        p->cost += sort && !p->ordered && !p->unique ? less_expensive : 0;
     }
 }
 
@@ -348,21 +368,24 @@ db_err opt__scan(struct optimizer *o, struct lnode *n, const struct want *want, 
     for (uint32_t i = 0; i < t->index_count; i++) {
         const struct index_def *ix = &t->indexes[i];
         struct path *p = &paths[count];
-        if (!usable(n, ix)) {
+        bool usable = opt__index_visible(o, ix);
+        if (usable) {
+            TRY(try_index(o, n, ix, want, p, &usable));
+        }
+        if (!usable) {
             continue;
         }
-        TRY(try_index(o, n, ix, want, p));
-        if (p->range_count == 0 && p->multi) {
-            continue;
-        }
-        if (p->range_count != 0) {
+        if (p->possible) {
             possible[possible_count++] = ix;
         }
         found = p->rows < found ? p->rows : found;
         count++;
     }
     for (uint32_t i = 0; i < count; i++) {
-        cost_order(&paths[i], want, found);
+        cost_order(o, &paths[i], want, found);
+    }
+    cost_force(n, paths, count, want);
+    for (uint32_t i = 0; i < count; i++) {
         best = best == NULL || paths[i].cost < best->cost ? &paths[i] : best;
     }
     TRY(build(o, n, best, best->reverse, ret));
@@ -370,9 +393,9 @@ db_err opt__scan(struct optimizer *o, struct lnode *n, const struct want *want, 
     return output_order(o, n, best, want, best->ordered, ret);
 }
 
-const struct index_def *opt__lookup_index(const struct lnode *n, const col_id_t *keys,
-                                          uint32_t key_count, uint32_t *ret_parts,
-                                          uint32_t *ret_keys)
+const struct index_def *opt__lookup_index(const struct optimizer *o, const struct lnode *n,
+                                          const col_id_t *keys, uint32_t key_count,
+                                          uint32_t *ret_parts, uint32_t *ret_keys)
 {
     const struct table_def *t = n->u.table.def;
     const struct index_def *best = NULL;
@@ -382,7 +405,8 @@ const struct index_def *opt__lookup_index(const struct lnode *n, const col_id_t 
         const struct index_def *ix = &t->indexes[i];
         uint32_t found[CATALOG_INDEX_PARTS_MAX];
         uint32_t parts = 0;
-        if (!usable(n, ix) || index_multi_part(t, ix) >= 0) {
+        if (!opt__index_visible(o, ix) || !opt__index_allowed(n, ix, INDEX_FOR_JOIN) ||
+            index_multi_part(t, ix) >= 0) {
             continue;
         }
         while (parts < ix->part_count && ix->parts[parts].prefix_len == 0) {

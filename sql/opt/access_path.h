@@ -15,6 +15,8 @@ struct path {
     bool *dropped; /* by conjunct: stated exactly by the ranges and limits */
     bool unique;   /* at most one row per range */
     bool covering;
+    bool single;           /* of one range without an interval (NO_RANGE_OPTIMIZATION) */
+    bool possible;         /* conditions make ranges of it, whether it has them or not */
     bool multi;            /* the index has several entries a row */
     bool ordered, reverse; /* read so, its rows are in the order wanted */
     double rows, cost;

@@ -151,6 +151,7 @@ static db_err sorted_by_groups(struct optimizer *o, struct lnode *n, struct phys
     sort->child_count = 1;
     sort->u.sort.keys = keys;
     sort->u.sort.count = n->u.aggregate.group_count;
+    sort->u.sort.groups = true;
     return opt__physical(o, sort, &g_want_nothing, ret);
 }
 

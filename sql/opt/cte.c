@@ -3,24 +3,7 @@
  * again and again, runs once and keeps its rows. */
 #include "sql/opt/opt_int.h"
 
-/* Only tables, joins, conditions and expressions: as good as a table where it stands. */
-static bool is_simple(const struct lnode *n)
-{
-    switch ((int)n->kind) {
-    case LNODE_DUAL:
-    case LNODE_TABLE: return true;
-    case LNODE_FILTER:
-    case LNODE_PROJECT:
-    case LNODE_JOIN: break;
-    default: return false;
-    }
-    for (uint32_t i = 0; i < n->child_count; i++) {
-        if (!is_simple(n->children[i])) {
-            return false;
-        }
-    }
-    return true;
-}
+#include "sql/bind/hints.h"
 
 /* The reference becomes a projection of the expression, under the reference's column ids. */
 static db_err put_in_place(struct optimizer *o, struct lnode *n)
@@ -38,7 +21,13 @@ static db_err put_in_place(struct optimizer *o, struct lnode *n)
         exprs[i] = (struct lproj){e, n->columns[i].id};
     }
     o->stmt->ctes[n->u.cte_ref.cte] = NULL;
+    const struct hint_block *block = n->u.cte_ref.block;
+    const struct hint_table *hinted = n->u.cte_ref.hinted;
+    memset(&n->u, 0, sizeof(n->u));
     n->kind = LNODE_PROJECT;
+    n->u.project.derived = true;
+    n->u.project.block = block;
+    n->u.project.hinted = hinted;
     n->u.project.exprs = exprs;
     n->u.project.count = n->column_count;
     n->children[0] = root;
@@ -46,12 +35,18 @@ static db_err put_in_place(struct optimizer *o, struct lnode *n)
     return ERR_OK;
 }
 
+static bool is_merged(const struct lnode *n)
+{
+    return hints_switch(n->u.cte_ref.block, n->u.cte_ref.hinted, HINT_MERGE) == AST_YES;
+}
+
 static db_err walk(struct optimizer *o, struct lnode *n, bool runs_often)
 {
     const struct bound_stmt *s = o->stmt;
     if (n->kind == LNODE_CTE_REF && !n->u.cte_ref.working) {
         struct lnode *root = s->ctes[n->u.cte_ref.cte];
-        if (s->cte_references[n->u.cte_ref.cte] == 1 && (!runs_often || is_simple(root))) {
+        if (s->cte_references[n->u.cte_ref.cte] == 1 &&
+            (!runs_often || opt__is_simple(root) || is_merged(n))) {
             TRY(put_in_place(o, n));
         }
     }
@@ -126,6 +121,26 @@ db_err opt__cte_ref(struct optimizer *o, struct lnode *n, struct phys *ret)
     ret->node->rows = opt__estimate(o, n);
     ret->node->u.cte_ref.cte = n->u.cte_ref.cte;
     ret->node->u.cte_ref.working = n->u.cte_ref.working;
+    return ERR_OK;
+}
+
+db_err opt__keep(struct optimizer *o, struct phys *io)
+{
+    struct plan *p = o->plan;
+    struct plan_node **grown = OPT_ARRAY(o, struct plan_node *, p->cte_count + 1);
+    struct plan_node *ref = opt__node(o, PLAN_CTE_REF, io->node->column_count);
+    if (grown == NULL || ref == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < p->cte_count; i++) {
+        grown[i] = p->ctes[i];
+    }
+    grown[p->cte_count] = io->node;
+    p->ctes = grown;
+    memcpy(ref->types, io->node->types, ref->column_count * sizeof(*ref->types));
+    ref->rows = io->node->rows;
+    ref->u.cte_ref.cte = p->cte_count++;
+    *io = (struct phys){.node = ref, .cols = io->cols, .one_row = io->one_row};
     return ERR_OK;
 }
 

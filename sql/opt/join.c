@@ -5,6 +5,7 @@
 
 #include <math.h>
 
+#include "sql/bind/hints.h"
 #include "sql/diag/my_error.h"
 
 struct keys {
@@ -113,8 +114,9 @@ static db_err set_keys(struct optimizer *o, struct plan_node *p, const struct ke
 /* ---- lookup ---- */
 
 /* The index that the bare-column keys of the right side can use. */
-static const struct index_def *lookup_index(const struct lnode *right, const struct keys *k,
-                                            uint32_t *ret_parts, uint32_t *ret_keys)
+static const struct index_def *lookup_index(const struct optimizer *o, const struct lnode *right,
+                                            const struct keys *k, uint32_t *ret_parts,
+                                            uint32_t *ret_keys)
 {
     col_id_t ids[CATALOG_INDEX_PARTS_MAX * 2];
     for (uint32_t i = 0; i < k->count; i++) {
@@ -122,12 +124,40 @@ static const struct index_def *lookup_index(const struct lnode *right, const str
         bool usable = e->kind == BEXPR_COLUMN && !k->null_safe[i];
         ids[i] = usable ? e->u.column.id : 0;
     }
-    return opt__lookup_index(right, ids, k->count, ret_parts, ret_keys);
+    return opt__lookup_index(o, right, ids, k->count, ret_parts, ret_keys);
+}
+
+/* MYSQL: NO_BNL of the table that is joined leaves it no hash join; HASH_JOIN and NO_HASH_JOIN say
+ * nothing any more. What is joined for its truth is a set of its own. */
+static bool may_hash(const struct optimizer *o, const struct lnode *n)
+{
+    enum ast_tristate said = AST_UNSET;
+    const struct lnode *t = n->children[1];
+    while (t->kind == LNODE_JOIN || t->kind == LNODE_FILTER) {
+        t = t->children[0];
+    }
+    if (left_only(n->u.join.kind) || n->u.join.kind == JOIN_FULL) {
+        return true;
+    }
+    if (t->kind == LNODE_TABLE) {
+        said = hints_switch(t->u.table.block, t->u.table.hinted, HINT_BNL);
+    } else if (t->kind == LNODE_PROJECT) {
+        said = hints_switch(t->u.project.block, t->u.project.hinted, HINT_BNL);
+    } else if (t->kind == LNODE_CTE_REF) {
+        said = hints_switch(t->u.cte_ref.block, t->u.cte_ref.hinted, HINT_BNL);
+    }
+    return said == AST_YES || (said == AST_UNSET && opt__switch(o, OPT_BLOCK_NESTED_LOOP));
 }
 
 static bool lookup_pays(struct optimizer *o, const struct lnode *n, const struct index_def *ix,
                         uint32_t parts)
 {
+    if (n->u.join.way != JOIN_BY_COST) {
+        return n->u.join.way == JOIN_BY_LOOKUP;
+    }
+    if (!may_hash(o, n) || opt__index_forced(n->children[1], INDEX_FOR_JOIN)) {
+        return true;
+    }
     double left = n->children[0]->rows;
     double table = opt__table_rows(o, n->children[1]->u.table.def);
     bool unique = ix->kind != INDEX_PLAIN && parts == ix->part_count;
@@ -229,6 +259,7 @@ db_err opt__join(struct optimizer *o, struct lnode *n, const struct want *want, 
     if (order_of_left) {
         left_want.order = want->order;
         left_want.order_count = want->order_count;
+        left_want.order_for = want->order_for;
     }
     opt__estimate(o, n);
     if (n->u.join.lateral) {
@@ -242,10 +273,14 @@ db_err opt__join(struct optimizer *o, struct lnode *n, const struct want *want, 
         n->u.join.kind != JOIN_FULL) {
         uint32_t parts;
         uint32_t part_keys[CATALOG_INDEX_PARTS_MAX];
-        const struct index_def *ix = lookup_index(rn, &k, &parts, part_keys);
+        const struct index_def *ix = lookup_index(o, rn, &k, &parts, part_keys);
         if (ix != NULL && lookup_pays(o, n, ix, parts)) {
             return lookup_join(o, n, &k, ix, parts, part_keys, &l, ret);
         }
+    }
+    if (k.count != 0 && !may_hash(o, n)) {
+        k.count = 0;
+        k.rest = (struct conjuncts){n->u.join.on, n->u.join.on_count, n->u.join.on_count};
     }
     TRY(opt__physical(o, rn, &nothing, &r));
     TRY(join_node(o, n, k.count != 0 ? PLAN_HASH_JOIN : PLAN_NL_JOIN, &l, &r, ret, &both));

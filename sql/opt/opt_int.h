@@ -24,6 +24,11 @@ struct conjuncts {
 };
 db_err opt__add_conjunct(struct optimizer *o, struct conjuncts *c, struct bexpr *e);
 
+static inline bool opt__switch(const struct optimizer *o, enum opt_switch which)
+{
+    return (o->opts->switches >> which & 1) != 0;
+}
+
 /* ---- what expressions read (columns.c) ---- */
 
 /* A set of columns, one bit per col_id. */
@@ -53,6 +58,7 @@ struct bexpr *opt__substitute(struct optimizer *o, const struct bexpr *e, const 
 db_err opt__rewrite(struct optimizer *o, struct lnode **io_root);
 /* Subqueries into joins (rule/unnest.c): before any of those in the tree is planned. */
 db_err opt__unnest(struct optimizer *o, struct lnode **io_root, bool runs_often);
+/* Of columns of an enclosing query: those that `outer` gives, all when that is NULL. */
 bool opt__reads_outer(const struct bexpr *e, const struct lnode *outer);
 bool opt__tree_reads_outer(const struct lnode *n, const struct lnode *outer);
 /* A correlated scalar subquery (rule/unnest_scalar.c): *ret is what stands for it, of columns that
@@ -93,8 +99,12 @@ struct phys {
     uint32_t order_count;
     bool one_row; /* at most one row */
 };
+/* What an index is read for. */
+enum index_for { INDEX_FOR_JOIN, INDEX_FOR_ORDER, INDEX_FOR_GROUP };
+
 /* What the parent would like. */
 struct want {
+    enum index_for order_for; /* JOIN: the one row that an aggregate takes */
     const struct lsort_key *order;
     uint32_t order_count;
     double limit; /* rows that will be read; < 0 = all */
@@ -112,13 +122,22 @@ db_err opt__resolve_list(struct optimizer *o, struct bexpr *const *list, uint32_
                          const col_id_t *cols, uint32_t count, struct bexpr ***ret);
 uint32_t opt__slot(const col_id_t *cols, uint32_t count, col_id_t id); /* UINT32_MAX: none */
 
+/* index_use.c */
+bool opt__index_visible(const struct optimizer *o, const struct index_def *ix);
+/* May the table be read by the index for this? Hints and optimizer hints say so. */
+bool opt__index_allowed(const struct lnode *n, const struct index_def *ix, enum index_for what);
+/* Is another way than an allowed index assumed to be very expensive? */
+bool opt__index_forced(const struct lnode *n, enum index_for what);
+/* NO_RANGE_OPTIMIZATION: by equalities with one value alone. */
+bool opt__index_without_ranges(const struct lnode *n, const struct index_def *ix);
+
 /* access_path.c */
 db_err opt__scan(struct optimizer *o, struct lnode *n, const struct want *want, struct phys *ret);
 /* The best index of table n for equality on the given columns (join keys): NULL when none fits.
  * *ret_keys: for each matched part the number of the key. */
-const struct index_def *opt__lookup_index(const struct lnode *n, const col_id_t *keys,
-                                          uint32_t key_count, uint32_t *ret_parts,
-                                          uint32_t *ret_keys);
+const struct index_def *opt__lookup_index(const struct optimizer *o, const struct lnode *n,
+                                          const col_id_t *keys, uint32_t key_count,
+                                          uint32_t *ret_parts, uint32_t *ret_keys);
 /* Is it so of all expressions in the scan's ranges and limits? */
 bool opt__all_bounds(const struct scan_spec *s, bool (*is)(const struct bexpr *e));
 /* from_entries: all columns wanted are in the entries of an index. Else VIRTUAL columns are
@@ -140,7 +159,17 @@ bool opt__change_is_plain(const struct optimizer *o);
  * computed, unless a condition reads them. */
 db_err opt__change_wants(struct optimizer *o, struct col_set *wanted, struct col_set *idle);
 
+/* derived.c */
+/* Only tables, joins, conditions and expressions: as good as a table where it stands. */
+bool opt__is_simple(const struct lnode *n);
+/* Does the projection run as a query of its own, once, that keeps its rows? */
+bool opt__derived_is_kept(const struct optimizer *o, const struct lnode *n);
+/* May conditions of the query around it move into it? */
+bool opt__derived_takes_conditions(const struct optimizer *o, const struct lnode *n);
+
 /* cte.c */
+/* *io runs as a common table expression, and becomes a reference to it. */
+db_err opt__keep(struct optimizer *o, struct phys *io);
 /* Puts expressions where they are used when that is once; plans the others. */
 db_err opt__inline_ctes(struct optimizer *o);
 db_err opt__plan_ctes(struct optimizer *o);

@@ -5,8 +5,21 @@
 #include "sql/bind/bind.h"
 #include "sql/opt/plan.h"
 
+/* What of optimizer_switch is followed: the places of the words in its value. */
+enum opt_switch {
+    OPT_BLOCK_NESTED_LOOP = 8,
+    OPT_MATERIALIZATION = 10,
+    OPT_SEMIJOIN = 11,
+    OPT_FIRSTMATCH = 13,
+    OPT_DERIVED_MERGE = 18,
+    OPT_USE_INVISIBLE_INDEXES = 19,
+    OPT_PREFER_ORDERING_INDEX = 23,
+    OPT_DERIVED_CONDITION_PUSHDOWN = 25,
+};
+
 struct opt_opts {
     const struct bind_opts *bind; /* for column defaults that are expressions */
+    uint64_t switches;            /* bits by enum opt_switch; a hint counts before them */
     void *env;
     /* Rows of a base table, roughly; NULL: 1,000 each. */
     double (*table_rows)(void *env, const struct table_def *table);

@@ -66,14 +66,14 @@ static bool behind_multi(const struct path *p)
 static db_err best_values(struct optimizer *o, struct lnode *n, const struct path *p,
                           const struct index_part *part, struct match *ret, uint32_t *ret_at)
 {
+    uint32_t most = p->single ? 1 : RANGES_MAX;
     *ret_at = UINT32_MAX;
     for (uint32_t i = 0; i < n->u.table.filter_count; i++) {
         struct match m;
         bool is;
         TRY(opt__match(o, opt__part_column(n, part), part, n->u.table.filters[i], &m, &is));
         if (is && (m.kind == MATCH_VALUES || m.kind == MATCH_MULTI) &&
-            p->range_count * m.count <= RANGES_MAX &&
-            (*ret_at == UINT32_MAX || m.count < ret->count)) {
+            p->range_count * m.count <= most && (*ret_at == UINT32_MAX || m.count < ret->count)) {
             *ret = m;
             *ret_at = i;
         }
@@ -264,7 +264,7 @@ static db_err match_interval(struct optimizer *o, struct lnode *n, struct path *
 db_err opt__path_ranges(struct optimizer *o, struct lnode *n, struct path *p, bool *ret_interval)
 {
     TRY(match_equalities(o, n, p));
-    return match_interval(o, n, p, ret_interval);
+    return p->single ? ERR_OK : match_interval(o, n, p, ret_interval);
 }
 
 static db_err resolve(struct optimizer *o, struct bexpr **io)

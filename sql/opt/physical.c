@@ -194,6 +194,7 @@ static db_err want_below(struct optimizer *o, const struct lnode *n, const struc
     }
     ret->order = keys;
     ret->order_count = want->order_count;
+    ret->order_for = want->order_for;
     return ERR_OK;
 }
 
@@ -245,7 +246,7 @@ static db_err phys_project(struct optimizer *o, struct lnode *n, const struct wa
     order_above(ret, n);
     ret->node = p;
     ret->cols = cols;
-    return ERR_OK;
+    return UNLIKELY(opt__derived_is_kept(o, n)) ? opt__keep(o, ret) : ERR_OK;
 }
 
 static bool has_order(const struct phys *p, const struct lsort_key *keys, uint32_t count)
@@ -265,8 +266,10 @@ static bool has_order(const struct phys *p, const struct lsort_key *keys, uint32
 static db_err phys_sort(struct optimizer *o, struct lnode *n, const struct want *want,
                         struct phys *ret)
 {
-    struct want down = {
-        .order = n->u.sort.keys, .order_count = n->u.sort.count, .limit = want->limit};
+    struct want down = {.order_for = n->u.sort.groups ? INDEX_FOR_GROUP : INDEX_FOR_ORDER,
+                        .order = n->u.sort.keys,
+                        .order_count = n->u.sort.count,
+                        .limit = want->limit};
     TRY(opt__physical(o, n->children[0], &down, ret));
     if (has_order(ret, n->u.sort.keys, n->u.sort.count)) {
         return ERR_OK;

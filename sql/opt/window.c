@@ -65,7 +65,8 @@ static db_err resolve_window(struct optimizer *o, const struct lnode *n, const s
 
 db_err opt__window(struct optimizer *o, struct lnode *n, const struct want *want, struct phys *ret)
 {
-    struct want down = {.order = want->order, .order_count = want->order_count, .limit = -1};
+    struct want down = *want;
+    down.limit = -1;
     for (uint32_t i = 0; i < want->order_count; i++) {
         if (!opt__reads_only(want->order[i].expr, n->children[0])) {
             down.order_count = 0;

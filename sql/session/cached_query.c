@@ -24,6 +24,7 @@ static void make_key(const struct sql_session *s, const struct digest *d, struct
                                                        s->vars.sql_select_limit),
                                 .catalog_version = catalog_version(s->engine->catalog),
                                 .sql_mode = s->vars.sql_mode,
+                                .optimizer_switch = s->vars.optimizer_switch,
                                 .tz = s->vars.tz,
                                 .locale = s->vars.locale,
                                 .div_precision_increment = s->vars.div_precision_increment,

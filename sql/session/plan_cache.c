@@ -48,7 +48,7 @@ static bool same(const struct plan_cache_key *a, const struct plan_cache_key *b)
     return a->digest_low == b->digest_low && a->digest_high == b->digest_high &&
            a->kinds == b->kinds && a->schema == b->schema &&
            a->catalog_version == b->catalog_version && a->sql_mode == b->sql_mode &&
-           a->tz == b->tz && a->locale == b->locale &&
+           a->optimizer_switch == b->optimizer_switch && a->tz == b->tz && a->locale == b->locale &&
            a->div_precision_increment == b->div_precision_increment &&
            a->group_concat_max_len == b->group_concat_max_len && a->collation == b->collation &&
            a->charset == b->charset;

@@ -18,7 +18,7 @@ struct plan_cache_key {
     uint64_t kinds;  /* of the lifted literals */
     uint64_t schema; /* hash of the current schema's name */
     uint64_t catalog_version;
-    uint64_t sql_mode;
+    uint64_t sql_mode, optimizer_switch;
     const struct timezone *tz;
     const struct date_locale *locale;
     uint32_t div_precision_increment;

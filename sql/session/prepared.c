@@ -16,7 +16,7 @@ enum { PARAMS_MAX = 65535 };
 
 /* What a plan was made for. */
 struct plan_key {
-    uint64_t catalog_version, sql_mode, select_limit;
+    uint64_t catalog_version, sql_mode, select_limit, optimizer_switch;
     const struct timezone *tz; /* constants that became temporal values are of it */
     const struct date_locale *locale;
     uint16_t collation, charset;
@@ -366,8 +366,8 @@ static bool current(const struct sql_stmt *p, const struct sql_type *types)
            p->key.catalog_version == catalog_version(s->engine->catalog) &&
            p->plan->temporary_version == s->temporaries.version &&
            p->key.sql_mode == s->vars.sql_mode && p->key.select_limit == s->vars.sql_select_limit &&
-           p->key.tz == s->vars.tz && p->key.locale == s->vars.locale &&
-           p->key.collation == s->vars.collation_connection &&
+           p->key.optimizer_switch == s->vars.optimizer_switch && p->key.tz == s->vars.tz &&
+           p->key.locale == s->vars.locale && p->key.collation == s->vars.collation_connection &&
            p->key.charset == s->vars.charset_client &&
            slice_eq(buf_slice(&p->key.schema), s->schema) &&
            same_types(p->types, types, p->param_count) && !estimate_outgrown(p->session, p->plan);
@@ -408,6 +408,7 @@ static db_err make_plan(struct sql_stmt *p, const struct sql_type *types)
     p->key.catalog_version = plan->catalog_version;
     p->key.sql_mode = s->vars.sql_mode;
     p->key.select_limit = s->vars.sql_select_limit;
+    p->key.optimizer_switch = s->vars.optimizer_switch;
     p->key.tz = s->vars.tz;
     p->key.locale = s->vars.locale;
     p->key.collation = s->vars.collation_connection;

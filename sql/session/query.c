@@ -123,7 +123,10 @@ static db_err make_plan(struct sql_session *s, const struct ast_stmt *ast,
     bind.explain = explain;
     bind.sent = !explain;
     struct estimate_env sizes = {s, p};
-    struct opt_opts opt = {.bind = &bind, .env = &sizes, .table_rows = estimate_for_plan};
+    struct opt_opts opt = {.bind = &bind,
+                           .switches = s->vars.optimizer_switch,
+                           .env = &sizes,
+                           .table_rows = estimate_for_plan};
     uint64_t deadline = fiber_deadline();
     if (ast->kind == AST_STMT_SELECT && !prepare) {
         limit_time(s); /* constants are computed here */

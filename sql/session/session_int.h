@@ -155,6 +155,7 @@ struct session_vars {
     uint64_t insert_id;         /* SET insert_id, until an INSERT has used it */
     uint64_t read_staleness_ms; /* 0: reads are of now */
     uint64_t max_execution_time_ms, sql_select_limit, group_concat_max_len, max_allowed_packet;
+    uint64_t optimizer_switch; /* enum opt_switch */
     enum storage_isolation isolation;
     const struct timezone *tz;
     const struct date_locale *locale;

@@ -108,6 +108,7 @@ void vars__refresh(struct sql_session *s)
     v->big_selects = vars__get(s, VAR_sql_big_selects)->i != 0;
     v->max_join_size = (uint64_t)vars__get(s, VAR_max_join_size)->i;
     v->max_execution_time_ms = (uint64_t)vars__get(s, VAR_max_execution_time)->i;
+    v->optimizer_switch = (uint64_t)vars__get(s, VAR_optimizer_switch)->i;
     v->sql_select_limit = (uint64_t)vars__get(s, VAR_sql_select_limit)->i;
     v->group_concat_max_len = (uint64_t)vars__get(s, VAR_group_concat_max_len)->i;
     v->max_allowed_packet = (uint64_t)vars__get(s, VAR_max_allowed_packet)->i;

@@ -1,11 +1,12 @@
 /* The order of inner joins.
  *
- * A tree of inner joins without STRAIGHT_JOIN is taken apart into relations and conjuncts and put
- * together greedily: begin with the relation that has the fewest rows, then always add the one that
- * makes the smallest intermediate result, connected relations first. Outer joins are single
- * relations here: nothing is moved across them. The number of relations bounds the work to a cubic
- * one, so a 60-table join is ordered in milliseconds. */
-#include "sql/opt/opt_int.h"
+ * A tree of inner joins is taken apart into relations and conjuncts and put together greedily:
+ * begin with the relation that has the fewest rows, then always add the one that makes the smallest
+ * intermediate result, connected relations first, of those that come behind nothing that is still
+ * to come (STRAIGHT_JOIN and hints, join_hints.c). Outer joins are single relations here: nothing
+ * is moved across them. The number of relations bounds the work to a cubic one, so a 60-table join
+ * is ordered in milliseconds. */
+#include "sql/opt/rule/join_hints.h"
 
 enum { JOIN_RELATIONS_MAX = 512 };
 
@@ -15,13 +16,14 @@ struct group {
     uint32_t count;
     struct conjuncts conds;
     bool *cond_used;
+    struct straight *straight;
+    struct join_deps deps;
 };
 
 static bool is_inner(const struct lnode *n)
 {
     return n->kind == LNODE_JOIN &&
-           (n->u.join.kind == JOIN_INNER || n->u.join.kind == JOIN_CROSS) && !n->u.join.straight &&
-           !n->u.join.lateral;
+           (n->u.join.kind == JOIN_INNER || n->u.join.kind == JOIN_CROSS) && !n->u.join.lateral;
 }
 
 static db_err collect(struct optimizer *o, struct lnode *n, struct group *g)
@@ -36,8 +38,19 @@ static db_err collect(struct optimizer *o, struct lnode *n, struct group *g)
     for (uint32_t i = 0; i < n->u.join.on_count; i++) {
         TRY(opt__add_conjunct(o, &g->conds, n->u.join.on[i]));
     }
+    uint32_t left = g->count;
     TRY(collect(o, n->children[0], g));
-    return collect(o, n->children[1], g);
+    uint32_t right = g->count;
+    TRY(collect(o, n->children[1], g));
+    if (n->u.join.straight) {
+        struct straight *s = OPT_NEW(o, struct straight);
+        if (s == NULL) {
+            return ERR_NOMEM;
+        }
+        *s = (struct straight){g->straight, left, right, g->count};
+        g->straight = s;
+    }
+    return ERR_OK;
 }
 
 static db_err make_join(struct optimizer *o, struct group *g, struct lnode *l, struct lnode *r,
@@ -73,11 +86,30 @@ static db_err make_join(struct optimizer *o, struct group *g, struct lnode *l, s
     return ERR_OK;
 }
 
+static bool may_come(const struct group *g, uint32_t i)
+{
+    return !g->used[i] && join_deps_met(&g->deps, i, g->used);
+}
+
+/* FORCE INDEX for what nothing but a join's condition may say: the table is to be looked up. */
+static bool wants_lookup(const struct lnode *n)
+{
+    return n->kind == LNODE_TABLE && n->u.table.filter_count == 0 &&
+           opt__index_forced(n, INDEX_FOR_JOIN);
+}
+
 static uint32_t smallest(struct optimizer *o, const struct group *g)
 {
-    uint32_t best = 0;
-    for (uint32_t i = 1; i < g->count; i++) {
-        if (opt__estimate(o, g->rel[i]) < opt__estimate(o, g->rel[best])) {
+    uint32_t best = UINT32_MAX;
+    for (uint32_t i = 0; i < g->count; i++) {
+        if (!may_come(g, i)) {
+            continue;
+        }
+        bool later = best != UINT32_MAX && wants_lookup(g->rel[i]);
+        bool sooner = best != UINT32_MAX && wants_lookup(g->rel[best]);
+        bool fewer =
+            best != UINT32_MAX && opt__estimate(o, g->rel[i]) < opt__estimate(o, g->rel[best]);
+        if (best == UINT32_MAX || (sooner && !later) || (fewer && sooner == later)) {
             best = i;
         }
     }
@@ -90,7 +122,7 @@ static db_err next_relation(struct optimizer *o, struct group *g, struct lnode *
     double best_rows = 0;
     bool best_connected = false;
     for (uint32_t i = 0; i < g->count; i++) {
-        if (g->used[i]) {
+        if (!may_come(g, i)) {
             continue;
         }
         bool connected;
@@ -129,6 +161,7 @@ static db_err order(struct optimizer *o, struct lnode **io)
     for (uint32_t i = 0; i < g->count; i++) {
         TRY(order(o, &g->rel[i]));
     }
+    TRY(join_deps_make(o, g->rel, g->count, g->straight, &g->deps));
     uint32_t at = smallest(o, g);
     struct lnode *tree = g->rel[at];
     g->used[at] = true;

@@ -77,7 +77,7 @@ static db_err through_project(struct optimizer *o, struct lnode **io, struct con
     struct conjuncts down = {0};
     struct conjuncts fixed = {0};
     struct conjuncts stay = {0};
-    bool blocked = false;
+    bool blocked = !opt__derived_takes_conditions(o, n);
     for (uint32_t i = 0; i < n->u.project.count; i++) {
         blocked = blocked || n->u.project.exprs[i].expr->is_volatile;
     }

@@ -6,6 +6,8 @@
  * may read them. An uncorrelated IN on one column stays: its rows are a hash set already. */
 #include "sql/opt/opt_int.h"
 
+#include "sql/bind/hints.h"
+
 struct unnest {
     struct optimizer *o;
     const struct lnode *outer; /* the enclosing rows */
@@ -20,13 +22,13 @@ struct unnest {
 
 bool opt__reads_outer(const struct bexpr *e, const struct lnode *outer)
 {
-    if (e->kind == BEXPR_OUTER && lnode_gives(outer, e->u.column.id)) {
+    if (e->kind == BEXPR_OUTER && (outer == NULL || lnode_gives(outer, e->u.column.id))) {
         return true;
     }
     if (e->kind >= BEXPR_SUBQUERY_SCALAR && e->kind <= BEXPR_SUBQUERY_QUANTIFIED) {
         const struct bsubquery *s = e->u.subquery.sub;
         for (uint32_t i = 0; i < s->outer_count; i++) {
-            if (lnode_gives(outer, s->outer_columns[i])) {
+            if (outer == NULL || lnode_gives(outer, s->outer_columns[i])) {
                 return true;
             }
         }
@@ -248,6 +250,29 @@ static db_err with_filter(struct unnest *u, struct lnode **io)
 
 static bool stands_once(const struct optimizer *o, const struct bsubquery *sub);
 
+/* MYSQL: SUBQUERY(..) leaves no semijoin. NO_SEMIJOIN of some strategies leaves the others; when
+ * there is none left, one that we do not have. */
+static bool may_join(const struct optimizer *o, const struct hint_block *b)
+{
+    enum ast_tristate said = b == NULL ? AST_UNSET : b->switches[HINT_SEMIJOIN];
+    if ((b != NULL && b->subquery != 0) || (said == AST_NO && b->semijoin == 0)) {
+        return false;
+    }
+    return said != AST_UNSET || opt__switch(o, OPT_SEMIJOIN);
+}
+
+/* FIRSTMATCH looks the rows up, MATERIALIZATION makes them a set. */
+static enum join_way way_of(const struct optimizer *o, const struct hint_block *b)
+{
+    bool named = b != NULL && b->switches[HINT_SEMIJOIN] != AST_UNSET && b->semijoin != 0;
+    bool on = named && b->switches[HINT_SEMIJOIN] == AST_YES;
+    bool first =
+        named ? on == ((b->semijoin & HINT_FIRSTMATCH) != 0) : opt__switch(o, OPT_FIRSTMATCH);
+    bool set = named ? on == ((b->semijoin & HINT_MATERIALIZATION) != 0)
+                     : opt__switch(o, OPT_MATERIALIZATION);
+    return first == set ? JOIN_BY_COST : first ? JOIN_BY_LOOKUP : JOIN_BY_HASH;
+}
+
 /* The join in place of the conjunct; *ret NULL: it stays. */
 static db_err try_unnest(struct optimizer *o, struct lnode *input, const struct bexpr *e,
                          struct lnode **ret)
@@ -266,8 +291,9 @@ static db_err try_unnest(struct optimizer *o, struct lnode *input, const struct 
     }
     negated = negated != e->u.subquery.negated;
     struct bsubquery *sub = e->u.subquery.sub;
-    bool worth = sub->correlated || (!exists && e->arg_count > 1);
-    if (!worth ||
+    bool asked = sub->block != NULL && sub->block->switches[HINT_SEMIJOIN] == AST_YES;
+    bool worth = sub->correlated || (!exists && e->arg_count > 1) || asked;
+    if (!worth || !may_join(o, sub->block) ||
         (e->has_subquery && e->arg_count != 0 && any_reads_outer(e->args, e->arg_count, input))) {
         return ERR_OK;
     }
@@ -300,6 +326,7 @@ static db_err try_unnest(struct optimizer *o, struct lnode *input, const struct 
     j->children[0] = input;
     j->children[1] = u.tables;
     j->u.join.kind = negated ? JOIN_ANTI : JOIN_SEMI;
+    j->u.join.way = (uint8_t)way_of(o, sub->block);
     j->u.join.on = u.on.list;
     j->u.join.on_count = u.on.count;
     sub->unnested = true;

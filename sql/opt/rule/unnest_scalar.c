@@ -160,7 +160,7 @@ static bool pays(const struct scalar *s, bool limited)
         const struct bexpr *inner = s->equal.list[i]->args[s->inner_first[i] ? 0 : 1];
         ids[n++] = inner->kind == BEXPR_COLUMN ? inner->u.column.id : 0;
     }
-    if (opt__lookup_index(s->tables, ids, n, &parts, keys) == NULL) {
+    if (opt__lookup_index(s->o, s->tables, ids, n, &parts, keys) == NULL) {
         return true;
     }
     return !limited && opt__estimate(s->o, s->outer) * LOOKUP_COST >
