@@ -105,7 +105,8 @@ know).
 - ANALYZE TABLE reads the indexes (of a large one the first two million entries) and keeps how many values they have. Histograms of a large table are made of a sample (`histogram_generation_max_mem_size`), and the optimiser asks them of constants in the statement's text: not of parameters, and not of literals in a plan that is kept.
 - Logs of queries are files (`log_output` TABLE writes none) and leave out the text of statements about accounts unless `log_raw` is on, as
   the process list and performance_schema always do, where MySQL shows it without passwords.
-  `Rows_examined` counts what scans and lookups of the node asked have read. SHOW PROFILE knows one stage. SHOW STATUS lists what is counted:
+  `Rows_examined` counts what scans and lookups of the node asked have read. SHOW PROFILE knows one stage and no types
+  (1235 for CPU, BLOCK IO ...). SHOW EXTENDED COLUMNS and INDEX show what SHOW does: rows here have no `DB_TRX_ID` and its like. SHOW STATUS lists what is counted:
   `Com_` of the statements that are built (a SET of an unknown variable counts as SET), bytes, connections, and `Select_`, `Sort_` and
   `Created_tmp_tables` of the plans that run here, which keep fewer results than MySQL's; not `Handler_`. `max_user_connections` counts one node's.
 - CHECKSUM TABLE gives MySQL's number, but for tables with functional key parts.

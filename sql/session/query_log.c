@@ -298,6 +298,9 @@ static db_err show_profile(struct statement *st, uint64_t query)
 db_err profile__show(struct statement *st, const struct ast_show *show)
 {
     bool all = show->what == AST_SHOW_PROFILES;
+    if (show->profile_types != 0) { /* what a thread used is not what a statement used */
+        return my_error(&st->session->diag, ER_NOT_SUPPORTED_YET, "SHOW PROFILE type");
+    }
     st->session->hides_profile = true; /* MYSQL: it does not show itself */
     warn_deprecated(st->session, all ? "SHOW PROFILES" : "SHOW PROFILE");
     return all ? show_profiles(st) : show_profile(st, show->profile_query);
