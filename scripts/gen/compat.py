@@ -80,6 +80,8 @@ know).
 
 - Optimizer hints (`/*+ ... */`) are kept with the statement and not followed: `MAX_EXECUTION_TIME` ends nothing, `SET_VAR` sets nothing, `INDEX`,
   `JOIN_ORDER` and the others choose nothing, and nothing is told of one that is wrong (MySQL: warnings 1064, 3128). `USE`, `FORCE` and `IGNORE INDEX` are followed.
+- Depth: an expression, a join and a chain of set operations go 400 levels deep (1436 beyond; MySQL goes by its thread's stack, some thousands). Terms of AND and OR, lists
+  and branches of CASE are no levels; each operand of a UNION is one.
 - LOCK TABLES: a table that a schema statement of the session itself gave a new id (ALTER by copy, TRUNCATE) is locked anew, and another
   session that has waited may come between. SELECT ... FOR UPDATE of others does not wait for a READ lock.
 - Foreign keys: an action that comes back to a table by a circle of keys goes on there (MySQL stops and leaves rows without parent), and

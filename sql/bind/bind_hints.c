@@ -95,11 +95,15 @@ struct teller {
 /* All that is said of one index. */
 static void tell_index(struct teller *t, const struct hint_table *table, struct slice name)
 {
+    const struct ast_hint *said[HINT_KINDS] = {NULL}; /* a kind names an index once */
+    for (const struct hint_index *i = table->indexes; i != NULL; i = i->next) {
+        if (hint_names_index(i, name)) {
+            said[i->kind] = i->hint;
+        }
+    }
     for (int k = 0; k < HINT_KINDS; k++) {
-        for (const struct hint_index *i = table->indexes; i != NULL; i = i->next) {
-            if ((int)i->kind == k && hint_names_index(i, name)) {
-                hint_warn_unresolved(&t->env, i->hint, t->block, table->name, name);
-            }
+        if (said[k] != NULL) {
+            hint_warn_unresolved(&t->env, said[k], t->block, table->name, name);
         }
     }
 }
