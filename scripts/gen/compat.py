@@ -78,8 +78,10 @@ know).
 
 ## Known differences
 
-- Optimizer hints (`/*+ ... */`) are kept with the statement and not followed: `MAX_EXECUTION_TIME` ends nothing, `SET_VAR` sets nothing, `INDEX`,
-  `JOIN_ORDER` and the others choose nothing, and nothing is told of one that is wrong (MySQL: warnings 1064, 3128). `USE`, `FORCE` and `IGNORE INDEX` are followed.
+- Optimizer hints (`/*+ ... */`): `INDEX`, `JOIN_ORDER` and the others that are about plans are read and choose nothing. `USE`, `FORCE` and `IGNORE INDEX` are followed.
+- `SET_VAR`: after an INSERT with `insert_id` the next row gets the number that it would have had (MySQL: 0), and after `max_join_size`
+  `sql_big_selects` is what it was (MySQL: by that variable). Clients that follow the session's state are told nothing of it (MySQL tells
+  the values that are back).
 - Depth: an expression, a join and a chain of set operations go 400 levels deep (1436 beyond; MySQL goes by its thread's stack, some thousands). Terms of AND and OR, lists
   and branches of CASE are no levels; each operand of a UNION is one.
 - LOCK TABLES: a table that a schema statement of the session itself gave a new id (ALTER by copy, TRUNCATE) is locked anew, and another

@@ -99,8 +99,7 @@ static db_err bind_select_stmt(struct binder *b, const struct ast_select_stmt *s
         s->query->into != NULL || (b->into_select != NULL && b->into_select->into != NULL);
     b->sent = b->opts->sent && !into_any ? s->query->body : NULL;
     TRY(bind__query(b, NULL, NULL, s->query, &st->root, &visible));
-    if (b->opts->select_limit != 0 && b->opts->select_limit != UINT64_MAX &&
-        s->query->limit == NULL) {
+    if (b->opts->limits_select && s->query->limit == NULL) {
         TRY(session_limit(b, &st->root));
     }
     st->result = st->root->columns;

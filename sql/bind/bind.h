@@ -36,7 +36,8 @@ struct bind_opts {
      * text). Lifted literals that are not in the list take their type from the literal itself. */
     const struct sql_type *param_types;
     uint32_t param_count;
-    uint64_t select_limit;     /* sql_select_limit; 0, UINT64_MAX: none */
+    bool limits_select; /* a SELECT that has no LIMIT of its own has select_limit */
+    uint64_t select_limit;
     bool view_limit_needs_key; /* updatable_views_with_limit is off */
     bool prepare;              /* parameters have no values yet */
     bool prepared;             /* it is executed: PREPARE has told what the statement itself says */

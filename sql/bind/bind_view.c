@@ -411,7 +411,7 @@ static db_err bind_completed(struct arena *arena, const struct bind_opts *opts,
     struct bind_opts plain = *opts;
     struct bound_stmt *st;
     plain.complete_tree = false;
-    plain.select_limit = 0;
+    plain.limits_select = false;
     TRY(bind_statement(arena, &plain, stmt, diag, &st));
     for (uint32_t i = 0; i < st->result_count; i++) {
         const struct lcolumn keep = st->result[i];
@@ -433,7 +433,7 @@ db_err bind_view_query(struct arena *arena, const struct bind_opts *opts, struct
     struct bind_opts completing = completed;
     struct bound_stmt *st;
     completing.complete_tree = true;
-    completing.select_limit = 0;
+    completing.limits_select = false;
     completing.warn = NULL; /* the tree is bound once more */
     TRY(bind_statement(arena, &completing, &select.stmt, diag, &st));
     if (st->uses_variables || st->param_count != 0) {

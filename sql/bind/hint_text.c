@@ -93,6 +93,8 @@ static void put_hint(struct text *t, const struct hint_place *at)
         t->full = t->full || buf_append_slice(&t->buf, h->name) != ERR_OK;
         if (h->value_kind == HINT_VALUE_NUMBER) {
             t->full = t->full || buf_printf(&t->buf, "=%" PRIu64, h->number) != ERR_OK;
+        } else if (h->value_kind == HINT_VALUE_DECIMAL) {
+            t->full = t->full || buf_printf(&t->buf, "=%.*s", SLICE_FMT(h->value)) != ERR_OK;
         } else {
             t->full = t->full || buf_printf(&t->buf, "='%.*s'", SLICE_FMT(h->value)) != ERR_OK;
         }

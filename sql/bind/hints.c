@@ -413,10 +413,10 @@ static db_err add_time_limit(struct collector *c, const struct ast_hint *h)
     return ERR_OK;
 }
 
-static db_err add_variable(struct collector *c, const struct ast_hint *h)
+static db_err add_variable(struct collector *c, struct ast_hint *h)
 {
     struct hint_var **end = &c->set->vars;
-    if (!c->env->may_set(c->env->arg, h->name)) {
+    if (c->is_view || !c->env->may_set(c->env->arg, &h->name)) {
         return ERR_OK;
     }
     for (; *end != NULL; end = &(*end)->next) {
@@ -432,7 +432,21 @@ static db_err add_variable(struct collector *c, const struct ast_hint *h)
     return ERR_OK;
 }
 
-static db_err add_hint(struct collector *c, const struct ast_hint *h)
+/* MYSQL: the last one of the first block counts. */
+static void add_resource_group(struct collector *c, const struct ast_hint *h)
+{
+    if (c->is_view) {
+        return;
+    }
+    if (c->here->number != 1) {
+        diag_area_warn(c->env->warnings, ER_WARN_UNSUPPORTED_HINT,
+                       "Subquery or Stored procedure or Trigger");
+        return;
+    }
+    c->set->resource_group = h->name;
+}
+
+static db_err add_hint(struct collector *c, struct ast_hint *h)
 {
     switch (ast_hint_class_of(h->kind)) {
     case HINT_CLASS_BLOCK:
@@ -443,7 +457,7 @@ static db_err add_hint(struct collector *c, const struct ast_hint *h)
     case HINT_CLASS_STATEMENT: break;
     }
     if (h->kind == HINT_RESOURCE_GROUP) {
-        c->set->resource_group = h->name;
+        add_resource_group(c, h);
         return ERR_OK;
     }
     return h->kind == HINT_QB_NAME   ? name_block(c, h)

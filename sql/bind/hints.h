@@ -56,13 +56,14 @@ struct hint_block {
 
 struct hint_var {
     const struct ast_hint *hint; /* HINT_SET_VAR */
+    bool in_force;               /* the session has set it */
     struct hint_var *next;
 };
 
 /* All of a statement's hints. */
 struct hint_set {
     bool has_time_limit;
-    uint64_t time_limit_ms;      /* MAX_EXECUTION_TIME; 0: none, whatever the variable says */
+    uint64_t time_limit_ms;      /* MAX_EXECUTION_TIME; 0: what the variable says */
     struct hint_var *vars;       /* in the order of the text, each variable once */
     struct slice resource_group; /* ptr NULL: none */
     struct hint_block *blocks;
@@ -73,8 +74,9 @@ struct hint_env {
     struct diag_area *warnings; /* NULL: nobody listens */
     bool ansi_quotes;           /* names are shown in double quotes */
     void *arg;
-    /* May SET_VAR set the variable? It warns when not. */
-    bool (*may_set)(void *arg, struct slice name);
+    /* May SET_VAR set the variable? It warns when not; else the name is as the variable's, and
+     * static. */
+    bool (*may_set)(void *arg, struct slice *io_name);
 };
 
 /* Sets stmt->hinted->set of a statement with hints (hinted is not NULL). All of it lives as long as

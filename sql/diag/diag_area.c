@@ -39,6 +39,24 @@ void diag_area_forget(struct diag_area *area)
     area->row = 1;
 }
 
+struct diag_area_mark diag_area_mark(const struct diag_area *area)
+{
+    return (struct diag_area_mark){area->count, area->total, area->errors};
+}
+
+void diag_area_forget_since(struct diag_area *area, const struct diag_area_mark *mark)
+{
+    if (mark->total == 0) {
+        diag_area_forget(area);
+        return;
+    }
+    area->next_items = NULL;
+    area->count = mark->count;
+    area->total = mark->total;
+    area->errors = mark->errors;
+    area->row = 1;
+}
+
 const char *diag_level_name(enum diag_level level)
 {
     switch (level) {

@@ -53,6 +53,15 @@ void diag_area_reset(struct diag_area *area);
 /* The statement begins anew: forgets conditions and counts. */
 void diag_area_forget(struct diag_area *area);
 
+/* What is there so far. Zeroes: nothing. */
+struct diag_area_mark {
+    uint32_t count;
+    uint64_t total, errors;
+};
+struct diag_area_mark diag_area_mark(const struct diag_area *area);
+/* Forgets conditions and counts that came after the mark, with no reset between. */
+void diag_area_forget_since(struct diag_area *area, const struct diag_area_mark *mark);
+
 /* "Note", "Warning", "Error". */
 const char *diag_level_name(enum diag_level level);
 

@@ -115,6 +115,17 @@ static void area(void **state)
     assert_int_equal(a.errors, 1);
     assert_int_equal(a.conditions[0].number, 1146);
     assert_string_equal(a.conditions[0].sqlstate, "42S02");
+    struct diag_area_mark mark = diag_area_mark(&a);
+    diag_area_warn(&a, WARN_DATA_TRUNCATED, "c", 1L);
+    diag_area_add(&a, DIAG_ERROR, &d);
+    diag_area_forget_since(&a, &mark);
+    assert_int_equal(a.count, 1);
+    assert_int_equal(a.total, 1);
+    assert_int_equal(a.errors, 1);
+    assert_int_equal(a.conditions[0].number, 1146);
+    mark = (struct diag_area_mark){0};
+    diag_area_forget_since(&a, &mark);
+    assert_int_equal(a.total, 0);
     diag_area_warn(NULL, ER_DUP_ENTRY, "x", "y");
     assert_string_equal(diag_level_name(DIAG_NOTE), "Note");
     diag_area_fini(&a);

@@ -352,7 +352,8 @@ struct plan {
     bool read_only; /* takes no locks, changes nothing */
     bool uses_tables;
     bool cacheable;
-    bool has_reads; /* any of `reads` is not 0 */
+    uint64_t time_limit_ms; /* MAX_EXECUTION_TIME of a SELECT; 0: none */
+    bool has_reads;         /* any of `reads` is not 0 */
     struct plan_reads reads;
     struct slice *into_vars;
     uint32_t into_var_count;

@@ -33,7 +33,7 @@ enum ast_hint_strategy {
     HINT_INTOEXISTS = 16,     /* of SUBQUERY */
 };
 
-enum ast_hint_value { HINT_VALUE_NUMBER, HINT_VALUE_WORD, HINT_VALUE_TEXT };
+enum ast_hint_value { HINT_VALUE_NUMBER, HINT_VALUE_DECIMAL, HINT_VALUE_WORD, HINT_VALUE_TEXT };
 
 struct ast_hint_table {
     struct slice name;

@@ -411,9 +411,20 @@ static bool time_limit(struct reader *r, struct ast_hint *h, bool *ret_dropped)
     return true;
 }
 
+/* The name of a variable: of a hint's name that is one, too. */
+static bool variable_name(struct reader *r, struct slice *ret)
+{
+    if (r->t.kind == T_HINT && r->t.hint == HINT_MAX_EXECUTION_TIME) {
+        *ret = slice_str("max_execution_time");
+        next(r);
+        return true;
+    }
+    return take_name(r, ret);
+}
+
 static bool variable(struct reader *r, struct ast_hint *h)
 {
-    if (!take_name(r, &h->name) || !take(r, '=')) {
+    if (!variable_name(r, &h->name) || !take(r, '=')) {
         return false;
     }
     enum token_kind kind = r->t.kind;
@@ -423,7 +434,9 @@ static bool variable(struct reader *r, struct ast_hint *h)
             return fail_at(r, ER_WRONG_SIZE_NUMBER, r->t.begin);
         }
     } else if (kind == T_DECIMAL || kind == T_WORD || kind == T_TEXT) {
-        h->value_kind = kind == T_TEXT ? HINT_VALUE_TEXT : HINT_VALUE_WORD;
+        h->value_kind = kind == T_TEXT      ? HINT_VALUE_TEXT
+                        : kind == T_DECIMAL ? HINT_VALUE_DECIMAL
+                                            : HINT_VALUE_WORD;
     } else {
         return fail(r);
     }

@@ -483,6 +483,12 @@ db_err access__show(struct sql_session *s, const struct ast_stmt *ast)
     return show_of_table(s, schema_of(s, &d->table), d->table.name);
 }
 
+db_err access__resource_group(struct sql_session *s)
+{
+    return NEED(PRIV_SUPER, DYN_BIT(RESOURCE_GROUP_ADMIN) | DYN_BIT(RESOURCE_GROUP_USER),
+                "SUPER OR RESOURCE_GROUP_ADMIN OR RESOURCE_GROUP_USER");
+}
+
 /* ---- variables ---- */
 
 /* What cannot be set at all is told by whoever sets it. */

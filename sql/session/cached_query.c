@@ -7,6 +7,7 @@
  * An INSERT of many rows of literals is split instead (sql/parser/values_rows.h): the plan is that
  * of the statement with one of its rows, whatever their number, and the rows are values. */
 #include "base/hash.h"
+#include "sql/bind/hints.h"
 #include "sql/parser/values_rows.h"
 #include "sql/session/perf_event.h"
 #include "sql/session/plan_cache.h"
@@ -55,6 +56,17 @@ static db_err literal_values(struct sql_session *s, const struct digest *d,
     return ERR_OK;
 }
 
+/* What hints ask of the session alone is in force from here on. *ret_aside: they ask for more,
+ * which has to be done before anything is made of the text. */
+static db_err read_hints(struct sql_session *s, struct ast_stmt *ast, bool *ret_aside)
+{
+    TRY(hints__read(s, &s->stmt_arena, ast, true));
+    const struct hint_set *set = ast->hinted->set;
+    *ret_aside = set->vars != NULL || set->resource_group.ptr != NULL;
+    return *ret_aside ? ERR_OK : hints__begin(s, ast);
+}
+
+/* *ret NULL: it is no statement for the cache. */
 static db_err plan_anew(struct statement *st, struct slice text, const struct parse_options *o,
                         const struct plan_cache_key *key, struct plan **ret)
 {
@@ -65,20 +77,29 @@ static db_err plan_anew(struct statement *st, struct slice text, const struct pa
     lift.flags |= PARSE_LIFT_LITERALS;
     TRY(parser_parse(&s->stmt_arena, text, &lift, &s->diag, &ast, &consumed));
     struct plan *plan;
+    if (UNLIKELY(ast->hinted != NULL)) {
+        bool aside;
+        TRY(read_hints(s, ast, &aside));
+        if (aside) {
+            *ret = NULL;
+            return ERR_OK;
+        }
+    }
     if (st->row_values == NULL) { /* else text is a part of the statement */
         perf__parsed(st, ast, slice_of(text.ptr, consumed)); /* also when it cannot be planned */
     }
-    TRY(query__read_hints(s, &s->stmt_arena, ast));
     TRY(query__plan(s, ast, NULL, 0, false, &plan));
     plan->event_class = (uint16_t)perf__class(ast);
-    if (plan->cacheable && !ast->warned && plan->catalog_version == key->catalog_version) {
+    bool warned = ast->warned || (ast->hinted != NULL && s->conditions.total != 0);
+    if (plan->cacheable && !warned && plan->catalog_version == key->catalog_version) {
         plan_cache_put(s->engine->plans, key, plan);
     }
     *ret = plan;
     return ERR_OK;
 }
 
-/* The plan of a text whose digest and kinds of literals are known, with a reference. */
+/* The plan of a text whose digest and kinds of literals are known, with a reference; *ret NULL: it
+ * has to be run without the cache. */
 static db_err find_plan(struct statement *st, struct slice text, const struct parse_options *o,
                         const struct digest *d, uint64_t kinds, struct plan **ret)
 {
@@ -201,7 +222,7 @@ static db_err run_rows(struct statement *st, const struct parse_options *o,
     for (int i = 0; i < PLAN_TRIES && err == ERR_SCHEMA_CHANGED; i++) {
         session__again(st, i);
         TRY(find_plan(st, r->one, o, &d, kinds, &plan));
-        *ret_done = takes_rows(plan, r->column_count);
+        *ret_done = plan != NULL && takes_rows(plan, r->column_count);
         if (*ret_done) {
             perf__planned(st, plan, slice_of(st->text.ptr, r->consumed));
             err = query__execute(st, plan);
@@ -236,6 +257,16 @@ static db_err try_rows(struct statement *st, const struct parse_options *o, bool
         return err == ERR_NOMEM || err == ERR_LIMIT ? err : ERR_OK;
     }
     return err;
+}
+
+/* Nothing was done yet; the counts that @@warning_count tells of are still those of the statement
+ * before. */
+static void run_aside(struct statement *st, bool *ret_done)
+{
+    st->session->conditions.last_read = true;
+    st->values = NULL;
+    st->more = false;
+    *ret_done = false;
 }
 
 db_err query__run_cached(struct statement *st, bool *ret_done, size_t *ret_consumed)
@@ -281,6 +312,10 @@ db_err query__run_cached(struct statement *st, bool *ret_done, size_t *ret_consu
         struct plan *plan;
         session__again(st, i);
         TRY(find_plan(st, st->text, &o, &d, kinds, &plan));
+        if (UNLIKELY(plan == NULL)) {
+            run_aside(st, ret_done);
+            return ERR_OK;
+        }
         perf__planned(st, plan, slice_of(st->text.ptr, d.consumed));
         err = query__execute(st, plan);
         plan_unref(plan);

@@ -275,6 +275,7 @@ static db_err take_text(struct sysvar_globals *g, const struct entry *e)
         v = value_double(strtod(number, NULL));
     }
     diag_reset(&ignored);
+    x = g->values[id];
     db_err err = sysvar_convert(id, &v, &g->arena, &ignored, &x, NULL);
     if (err == ERR_OK) {
         g->values[id] = x;

@@ -164,10 +164,10 @@ static db_err parse(struct sql_stmt *p, struct slice sql)
     struct parse_options telling = p->parse; /* at EXECUTE it is parsed in silence */
     telling.warnings = &s->parse_warnings;
     TRY(parser_parse(&p->arena, p->text, &telling, &s->diag, &p->ast, &consumed));
+    TRY(hints__read(s, &p->arena, p->ast, true));
     if (p->ast->kind == AST_STMT_EMPTY) {
         return my_error(&s->diag, ER_EMPTY_QUERY);
     }
-    TRY(query__read_hints(s, &p->arena, p->ast));
     bool alters_view =
         p->ast->kind == AST_STMT_CREATE_VIEW && ((const struct ast_create_view *)p->ast)->alter;
     if (p->ast->kind == AST_STMT_LOAD_DATA || p->ast->kind == AST_STMT_PREPARE ||
@@ -185,6 +185,7 @@ static db_err parse(struct sql_stmt *p, struct slice sql)
     TRY(describe_params(p));
     p->digest = perf__digest(s, p->text);
     p->class = perf__class(p->ast);
+    TRY(hints__begin(s, p->ast)); /* whoever prepares ends it */
     TRY(describe(p));
     return note_alone(p);
 }
@@ -238,6 +239,7 @@ db_err sql_stmt_prepare(struct sql_session *session, struct slice sql, struct di
         diag_area_add(&session->conditions, DIAG_ERROR, &session->diag);
         *diag = session->diag;
     }
+    hints__end(session);
     return err;
 }
 
@@ -441,16 +443,20 @@ static db_err run_fresh(struct sql_stmt *p, struct statement *st)
     struct ast_stmt *ast;
     size_t consumed;
     TRY(parser_parse(&s->stmt_arena, p->text, &p->parse, &s->diag, &ast, &consumed));
+    TRY(hints__read(s, &s->stmt_arena, ast, false));
+    TRY(hints__begin(s, ast));
+    st->told = diag_area_mark(&s->conditions);
     return session__run(st, ast);
 }
 
 static db_err run(struct sql_stmt *p, struct statement *st)
 {
-    if (is_query(p->ast)) {
-        return run_query(p, st);
+    if (p->ast->kind == AST_STMT_EXPLAIN || p->ast->kind == AST_STMT_CREATE_VIEW) {
+        return run_fresh(p, st);
     }
-    bool completes = p->ast->kind == AST_STMT_EXPLAIN || p->ast->kind == AST_STMT_CREATE_VIEW;
-    return completes ? run_fresh(p, st) : session__run(st, p->ast);
+    TRY(hints__begin(p->session, p->ast));
+    st->told = diag_area_mark(&p->session->conditions);
+    return is_query(p->ast) ? run_query(p, st) : session__run(st, p->ast);
 }
 
 static db_err execute(struct sql_stmt *p, struct statement *st)
@@ -615,7 +621,9 @@ static db_err run_execute(struct sql_stmt *stmt, const struct sql_param *params,
         plan_ref(stmt->cursor_plan);
     }
     db_err told = session__finish(&st, err);
-    session__end_command(s, stmt->text, perf__end(&st, err));
+    uint64_t ended = perf__end(&st, err);
+    hints__end(s);
+    session__end_command(s, stmt->text, ended);
     return told;
 }
 

@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/scope.h"
+#include "sql/bind/hints.h"
 #include "sql/charset/charset.h"
 #include "sql/exec/load_reader.h"
 #include "sql/session/bulk_change.h"
@@ -57,6 +58,7 @@ void query__bind_opts(struct sql_session *s, const struct catalog_snapshot *snap
                               .max_allowed_packet = s->vars.max_allowed_packet,
                               .group_concat_max_len = s->vars.group_concat_max_len,
                               .version_chars = (uint32_t)s->env.version.len,
+                              .limits_select = s->vars.sql_select_limit != UINT64_MAX,
                               .select_limit = s->vars.sql_select_limit,
                               .tz = s->vars.tz,
                               .env = s,
@@ -67,35 +69,14 @@ void query__bind_opts(struct sql_session *s, const struct catalog_snapshot *snap
                               .system_var = vars__bind_system};
 }
 
-/* From now on a SELECT may take as long as max_execution_time says. */
-static void limit_time(const struct sql_session *s)
+/* From now on a SELECT may take as long as max_execution_time says, or the hint of that name.
+ * MYSQL: 0 in the hint is as if it were not there. */
+static void limit_time(const struct sql_session *s, uint64_t hint_ms)
 {
-    if (s->vars.max_execution_time_ms != 0) {
-        fiber_set_deadline(clock_mono_ns() + s->vars.max_execution_time_ms * NS_PER_MS);
+    uint64_t ms = hint_ms != 0 ? hint_ms : s->vars.max_execution_time_ms;
+    if (ms != 0) {
+        fiber_set_deadline(clock_mono_ns() + ms * NS_PER_MS);
     }
-}
-
-static bool may_set(void *arg, struct slice name)
-{
-    struct sql_session *s = arg;
-    if (sysvar_find(name) == VAR__COUNT) {
-        diag_area_warn(&s->conditions, ER_UNRESOLVED_HINT_NAME,
-                       arena_printf(&s->stmt_arena, "'%.*s'", SLICE_FMT(name)), "SET_VAR");
-        return false;
-    }
-    return true;
-}
-
-db_err query__read_hints(struct sql_session *s, struct arena *arena, struct ast_stmt *ast)
-{
-    if (LIKELY(ast->hinted == NULL) || ast->hinted->set != NULL) {
-        return ERR_OK;
-    }
-    struct hint_env env = {.warnings = &s->conditions,
-                           .ansi_quotes = (s->vars.sql_mode & SQL_MODE_ANSI_QUOTES) != 0,
-                           .arg = s,
-                           .may_set = may_set};
-    return hints_collect(arena, &env, ast);
 }
 
 static db_err make_plan(struct sql_session *s, const struct ast_stmt *ast,
@@ -128,8 +109,11 @@ static db_err make_plan(struct sql_session *s, const struct ast_stmt *ast,
                            .env = &sizes,
                            .table_rows = estimate_for_plan};
     uint64_t deadline = fiber_deadline();
+    if (ast->kind == AST_STMT_SELECT) {
+        p->time_limit_ms = s->hints == NULL ? 0 : s->hints->time_limit_ms;
+    }
     if (ast->kind == AST_STMT_SELECT && !prepare) {
-        limit_time(s); /* constants are computed here */
+        limit_time(s, p->time_limit_ms); /* constants are computed here */
     }
     db_err err = bind_statement(&p->arena, &bind, ast, &s->diag, &bound);
     fiber_set_deadline(deadline);
@@ -672,7 +656,7 @@ static db_err execute_once(struct statement *st, struct plan *plan, struct value
     arena_init(&target.text, NULL, &s->mem, 0);
     make_context(st, plan, &cast, &ctx);
     if (plan->kind == BOUND_SELECT) {
-        limit_time(s);
+        limit_time(s, plan->time_limit_ms);
     }
     s->is_snapshot = plan->snapshot;
     show_running(s, plan, true);

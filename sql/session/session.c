@@ -47,7 +47,8 @@ uint16_t session__status(const struct sql_session *s)
         st |= SERVER_STATUS_IN_TRANS;
         st |= s->txn_read_only ? SERVER_STATUS_IN_TRANS_READONLY : 0;
     }
-    if ((s->vars.sql_mode & SQL_MODE_NO_BACKSLASH_ESCAPES) != 0) {
+    uint64_t mode = LIKELY(s->hint_undo == NULL) ? s->vars.sql_mode : hints__lasting_mode(s);
+    if ((mode & SQL_MODE_NO_BACKSLASH_ESCAPES) != 0) {
         st |= SERVER_STATUS_NO_BACKSLASH;
     }
     return st;

@@ -270,6 +270,8 @@ struct sql_session {
     struct sysvar_globals *globals;
     struct override *overrides;
     uint32_t override_count, override_cap;
+    const struct hint_set *hints; /* of the statement that is prepared or runs; NULL: none */
+    struct hint_undo *hint_undo;  /* what they have changed (hint_vars.c) */
     struct session_vars vars;
     struct parse_charset client_charset; /* arg NULL: UTF-8 */
     struct user_var *user_vars;
@@ -366,7 +368,8 @@ struct statement {
     const struct load_input *load;   /* LOAD DATA: its file (sql/exec/load_reader.h) */
     struct node_counters *counters;  /* EXPLAIN ANALYZE: the statement runs, nothing is answered */
     const struct handler_walk *walk; /* HANDLER ... READ: where its scan reads; else NULL */
-    const struct diag_area *heard;   /* what parsing it has warned of; or NULL */
+    struct diag_area_mark told;      /* the warnings of what came before it ran: of its text, and
+                                      * of its hints */
 };
 
 /* For exec_ctx: the scan, its keys, and where the key of the row given last goes. */
@@ -382,6 +385,8 @@ db_err session__run(struct statement *st, const struct ast_stmt *ast);
 db_err session__ok(struct statement *st, uint64_t affected, struct slice info);
 uint16_t session__status(const struct sql_session *s);
 void session__begin_statement(struct sql_session *s);
+/* What functions ask of the variables is as these are now. */
+void session__read_vars(struct sql_session *s);
 /* A command begins: a KILL QUERY was for the one before. */
 void session__forget_kill(struct sql_session *s);
 /* Its text may hold a password: in logs and for other sessions SECRET_TEXT stands for it. */
@@ -394,8 +399,8 @@ bool session__has_more(struct slice text);
 uint32_t session__parse_mode(const struct sql_session *s);
 /* Where parsing's warnings go. */
 struct parse_warnings session__parse_warnings(struct diag_area *area);
-/* The statement runs once more: what it has warned of so far it has not, but for what parsing it
- * has (st->heard). */
+/* The statement runs once more: what it has warned of so far it has not, but for what was said
+ * before it ran (st->told). */
 void session__forget_conditions(struct statement *st);
 /* The same, when this is not its first try (0). */
 static inline void session__again(struct statement *st, int attempt)
@@ -470,8 +475,6 @@ db_err query__run_cached(struct statement *st, bool *ret_done, size_t *ret_consu
 db_err query__run_text(struct statement *st, struct slice sql);
 void query__bind_opts(struct sql_session *s, const struct catalog_snapshot *snap,
                       struct bind_opts *ret);
-/* What the statement's hints say, once for each tree; warnings go to the session's conditions. */
-db_err query__read_hints(struct sql_session *s, struct arena *arena, struct ast_stmt *ast);
 db_err query__plan(struct sql_session *s, const struct ast_stmt *ast, const struct sql_type *types,
                    uint32_t count, bool prepare, struct plan **ret);
 /* For EXPLAIN: 1345 for views that may not be looked into. */
@@ -595,6 +598,17 @@ db_err vars__read(struct sql_session *s, enum sysvar_id id, bool global, struct 
                   struct value *ret);
 db_err vars__set(struct sql_session *s, enum sysvar_id id, enum ast_scope scope,
                  const struct value *v);
+/* The value that a variable is to have: checked, with warnings. v NULL: DEFAULT. Text is in the
+ * statement's memory. */
+MUST_USE db_err vars__wanted(struct sql_session *s, enum sysvar_id id, enum ast_scope scope,
+                             const struct value *v, struct sysvar_value *ret);
+/* Sets the session's own, without a word to anybody; vars__refresh is left to the caller. */
+MUST_USE db_err vars__change_own(struct sql_session *s, enum sysvar_id id,
+                                 const struct sysvar_value *x);
+/* Takes the session's own value away, with its text: the variable is as the globals say. False:
+ * there is none. And gives it back: as many may be given as were taken. */
+bool vars__take_own(struct sql_session *s, enum sysvar_id id, struct override *ret);
+void vars__give_own(struct sql_session *s, const struct override *own);
 db_err vars__user_set(struct sql_session *s, struct slice name, const struct value *v);
 const struct user_var *vars__user_get(const struct sql_session *s, struct slice name);
 struct global_change;
@@ -633,6 +647,27 @@ db_err show__run(struct statement *st, const struct ast_show *show);
 MUST_USE
 db_err show_none__run(struct statement *st, const struct ast_show *show);
 db_err account__run(struct statement *st, const struct ast_stmt *ast, bool *ret_handled);
+
+/* hint_vars.c */
+/* What the optimizer hints of a tree say, in ast->hinted->set, if it has any; once for each tree,
+ * whose arena it is. tell: warnings go to the session's conditions. ERR_NOMEM, ERR_LIMIT. */
+MUST_USE db_err hints__read(struct sql_session *s, struct arena *arena, struct ast_stmt *ast,
+                            bool tell);
+/* They are in force, until hints__end: what SET_VAR asks is set, or warned of. The tree lives until
+ * then. ERR_NOMEM, ERR_LIMIT: hints__end is called all the same. */
+MUST_USE db_err hints__begin(struct sql_session *s, const struct ast_stmt *ast);
+void hints__undo(struct sql_session *s);
+/* The statement is over and has been answered. */
+static inline void hints__end(struct sql_session *s)
+{
+    if (UNLIKELY(s->hints != NULL)) {
+        hints__undo(s);
+    }
+}
+/* The sql_mode that is there when hints are not in force any more. */
+uint64_t hints__lasting_mode(const struct sql_session *s);
+/* RESOURCE_GROUP: a warning, or nothing. MYSQL: only of a statement that is given as text. */
+void hints__resource_group(struct sql_session *s, const struct ast_stmt *ast);
 
 /* track.c */
 /* A session's variable has a new value. */
@@ -696,6 +731,8 @@ MUST_USE db_err access__handler(struct sql_session *s, const struct ast_name *ta
 db_err access__schema(struct sql_session *s, struct slice schema,
                       struct diag *diag); /* USE: 1044 */
 db_err access__variable(struct sql_session *s, enum sysvar_id id, enum ast_scope scope);
+/* May the session run in a resource group that somebody names? 1227. */
+MUST_USE db_err access__resource_group(struct sql_session *s);
 /* RESET PERSIST of a variable that is kept. */
 MUST_USE db_err access__reset_persist(struct sql_session *s, bool dynamic);
 

@@ -430,6 +430,18 @@ static void begin_command(struct sql_session *s, struct slice text)
     s->secret_text = false;
 }
 
+void session__read_vars(struct sql_session *s)
+{
+    s->env.sql_mode = s->vars.sql_mode;
+    s->env.div_precision_increment = s->vars.div_precision_increment;
+    s->env.block_encryption_mode = s->vars.block_encryption_mode;
+    s->env.locale = s->vars.locale;
+    s->env.default_week_format = s->vars.default_week_format;
+    s->env.group_concat_max_len = s->vars.group_concat_max_len;
+    s->env.max_allowed_packet = s->vars.max_allowed_packet;
+    s->env.connection_collation = s->vars.collation_connection;
+}
+
 void session__begin_statement(struct sql_session *s)
 {
     diag_reset(&s->diag);
@@ -438,17 +450,10 @@ void session__begin_statement(struct sql_session *s)
     s->changed_var_count = 0;
     s->state_changed = false;
     s->env.now_us = s->vars.timestamp != 0 ? (uint64_t)(s->vars.timestamp * 1e6) : clock_wall_us();
-    s->env.sql_mode = s->vars.sql_mode;
     s->insert_id_given = false;
     s->env.row_count = s->row_count;
     s->env.found_rows = s->found_rows;
-    s->env.div_precision_increment = s->vars.div_precision_increment;
-    s->env.block_encryption_mode = s->vars.block_encryption_mode;
-    s->env.locale = s->vars.locale;
-    s->env.default_week_format = s->vars.default_week_format;
-    s->env.group_concat_max_len = s->vars.group_concat_max_len;
-    s->env.max_allowed_packet = s->vars.max_allowed_packet;
-    s->env.connection_collation = s->vars.collation_connection;
+    session__read_vars(s);
 }
 
 db_err session__finish(struct statement *st, db_err err)
@@ -477,10 +482,7 @@ struct parse_warnings session__parse_warnings(struct diag_area *area)
 
 void session__forget_conditions(struct statement *st)
 {
-    diag_area_forget(&st->session->conditions);
-    if (st->heard != NULL) {
-        diag_area_append(&st->session->conditions, st->heard);
-    }
+    diag_area_forget_since(&st->session->conditions, &st->told);
 }
 
 /* SHOW WARNINGS still needs the conditions of the statement before: warnings are kept apart. */
@@ -606,6 +608,19 @@ static struct slice without_end(struct slice sql)
     return sql;
 }
 
+/* A statement given as text. */
+static db_err run_parsed(struct statement *st, struct ast_stmt *ast)
+{
+    struct sql_session *s = st->session;
+    if (UNLIKELY(ast->hinted != NULL)) {
+        TRY(hints__read(s, &s->stmt_arena, ast, true));
+        hints__resource_group(s, ast);
+        TRY(hints__begin(s, ast));
+    }
+    st->told = diag_area_mark(&s->conditions);
+    return session__run(st, ast);
+}
+
 static db_err run_text(struct sql_session *session, struct slice sql, struct sql_sink *sink)
 {
     struct slice rest = sql;
@@ -613,8 +628,7 @@ static db_err run_text(struct sql_session *session, struct slice sql, struct sql
     uint64_t ended = session->command_start_us;
     for (;;) {
         struct diag_area heard;
-        struct statement st = {
-            .session = session, .sink = sink, .text = rest, .later = !first, .heard = &heard};
+        struct statement st = {.session = session, .sink = sink, .text = rest, .later = !first};
         struct ast_stmt *ast = NULL;
         size_t consumed = 0;
         diag_area_init(&heard);
@@ -643,13 +657,13 @@ static db_err run_text(struct sql_session *session, struct slice sql, struct sql
                 query_log__general(session, "Query", slice_of(st.text.ptr, consumed),
                                    session->secret_text);
             }
-            err = query__read_hints(session, &session->stmt_arena, ast);
-            err = err == ERR_OK ? session__run(&st, ast) : err;
+            err = run_parsed(&st, ast);
         } else if (done && query_log__general_on(session)) {
             query_log__general(session, "Query", slice_of(st.text.ptr, consumed), false);
         }
         db_err told = session__finish(&st, err);
         ended = perf__end(&st, err);
+        hints__end(session);
         diag_area_fini(&heard);
         if (told != ERR_OK || err != ERR_OK || !st.more) {
             /* What has not been parsed may hold a password, too. */

@@ -29,6 +29,7 @@
 #define APPLIER   SYSVAR_APPLIER
 #define NODE      SYSVAR_NODE
 #define NOPERSIST SYSVAR_NOPERSIST
+#define HINT      SYSVAR_HINT
 const struct sysvar_def sysvar_defs[VAR__COUNT] = {
 #define SYSVAR(name, scope, type, def, min, max, allowed, flags)                                   \
     [VAR_##name] = {#name, scope, type, flags, def, (uint64_t)(min), (uint64_t)(max), allowed},
@@ -53,6 +54,7 @@ const struct sysvar_def sysvar_defs[VAR__COUNT] = {
 #undef APPLIER
 #undef NODE
 #undef NOPERSIST
+#undef HINT
 
 static int name_order(struct slice name, const char *def)
 {
@@ -122,65 +124,90 @@ static struct slice member_name(const char *allowed, int64_t index)
     return SLICE_LIT("");
 }
 
-static bool set_bits(const char *allowed, struct slice text, uint64_t *ret)
+/* The word up to the next comma, from *io_at on, which is behind the comma then. */
+static struct slice next_word(struct slice text, size_t *io_at)
+{
+    size_t start = *io_at;
+    size_t end = start;
+    while (end < text.len && text.ptr[end] != ',') {
+        end++;
+    }
+    *io_at = end + 1;
+    return slice_of(text.ptr + start, end - start);
+}
+
+/* False: *ret_bad is no member. */
+static bool set_bits(const char *allowed, struct slice text, uint64_t *ret, struct slice *ret_bad)
 {
     uint64_t bits = 0;
-    size_t at = 0;
-    while (at < text.len) {
-        size_t end = at;
-        while (end < text.len && text.ptr[end] != ',') {
-            end++;
+    for (size_t at = 0; at < text.len;) {
+        struct slice word = next_word(text, &at);
+        int i = word.len == 0 ? 0 : member_index(allowed, word);
+        if (i < 0) {
+            *ret_bad = word;
+            return false;
         }
-        if (end > at) {
-            int i = member_index(allowed, slice_of(text.ptr + at, end - at));
-            if (i < 0) {
-                return false;
-            }
-            bits |= 1ull << i;
-        }
-        at = end + 1;
+        bits |= word.len == 0 ? 0 : 1ull << i;
     }
     *ret = bits;
     return true;
 }
 
-/* "name=on,name=off,default": changes bits of `old`. */
-static bool flag_bits(const char *allowed, struct slice text, uint64_t old, uint64_t *ret)
+/* "name=on" and the like: adds to the bits that are set and to those that are named. */
+static bool one_flag(const char *allowed, struct slice word, uint64_t defaults, uint64_t *io_on,
+                     uint64_t *io_named)
 {
-    size_t at = 0;
-    while (at < text.len) {
-        size_t end = at;
-        size_t eq = 0;
-        while (end < text.len && text.ptr[end] != ',') {
-            eq = text.ptr[end] == '=' ? end : eq;
-            end++;
-        }
-        struct slice whole = slice_of(text.ptr + at, end - at);
-        if (eq != 0) {
-            int i = member_index(allowed, slice_of(text.ptr + at, eq - at));
-            struct slice how = slice_of(text.ptr + eq + 1, end - eq - 1);
-            if (i < 0) {
-                return false;
-            }
-            bool on = slice_eq_nocase(how, SLICE_LIT("on"));
-            old = on ? old | 1ull << i : old & ~(1ull << i);
-        } else if (whole.len != 0 && !slice_eq_nocase(whole, SLICE_LIT("default"))) {
+    const uint8_t *eq = word.len == 0 ? NULL : memchr(word.ptr, '=', word.len);
+    if (eq == NULL) {
+        return false;
+    }
+    struct slice how = slice_from(word, (size_t)(eq - word.ptr) + 1);
+    int i = member_index(allowed, slice_of(word.ptr, (size_t)(eq - word.ptr)));
+    uint64_t bit = i < 0 ? 0 : 1ull << i;
+    if (i < 0 || (*io_named & bit) != 0) {
+        return false;
+    }
+    *io_named |= bit;
+    if (slice_eq_nocase(how, SLICE_LIT("default"))) {
+        *io_on |= defaults & bit;
+        return true;
+    }
+    *io_on |= slice_eq_nocase(how, SLICE_LIT("on")) ? bit : 0;
+    return (*io_on & bit) != 0 || slice_eq_nocase(how, SLICE_LIT("off"));
+}
+
+/* "name=on,name=off,name=default,default": changes bits of `old`. MYSQL: each at most once; the
+ * last, without a name, is where all others start from wherever it stands. False: *ret_bad is none
+ * of these. */
+static bool flag_bits(const char *allowed, struct slice text, uint64_t old, uint64_t defaults,
+                      uint64_t *ret, struct slice *ret_bad)
+{
+    uint64_t on = 0;
+    uint64_t named = 0;
+    bool from_defaults = false;
+    for (size_t at = 0; at < text.len || (at == text.len && at != 0);) {
+        size_t start = at;
+        struct slice word = next_word(text, &at);
+        if (slice_eq_nocase(word, SLICE_LIT("default")) && !from_defaults) {
+            from_defaults = true;
+        } else if (!one_flag(allowed, word, defaults, &on, &named)) {
+            *ret_bad = word.len == 0 ? slice_from(text, start) : word;
             return false;
         }
-        at = end + 1;
     }
-    *ret = old;
+    *ret = on | ((from_defaults ? defaults : old) & ~named);
     return true;
 }
 
 /* ---- defaults ---- */
 
-static bool sql_mode_bits(struct slice text, uint64_t *ret);
+static bool sql_mode_bits(struct slice text, uint64_t *ret, struct slice *ret_bad);
 
 static void default_value(enum sysvar_id id, struct sysvar_value *v)
 {
     const struct sysvar_def *d = &sysvar_defs[id];
     struct slice text = slice_str(d->default_text);
+    struct slice bad;
     uint64_t bits = 0;
     *v = (struct sysvar_value){.is_null = strcmp(d->default_text, "\\N") == 0};
     switch (d->type) {
@@ -195,14 +222,14 @@ static void default_value(enum sysvar_id id, struct sysvar_value *v)
         break;
     case SYSVAR_T_SET:
         if (id == VAR_sql_mode) {
-            sql_mode_bits(text, &bits);
+            sql_mode_bits(text, &bits, &bad);
         } else {
-            set_bits(d->allowed, text, &bits);
+            set_bits(d->allowed, text, &bits, &bad);
         }
         v->i = (int64_t)bits;
         break;
     case SYSVAR_T_FLAGSET:
-        flag_bits(d->allowed, text, 0, &bits);
+        flag_bits(d->allowed, text, 0, 0, &bits, &bad);
         v->i = (int64_t)bits;
         break;
     default: break;
@@ -282,6 +309,11 @@ static db_err wrong_type(enum sysvar_id id, struct diag *diag)
     return my_error(diag, ER_WRONG_TYPE_FOR_VAR, sysvar_defs[id].name);
 }
 
+static bool is_fraction(const struct value *v)
+{
+    return v->phys == PHYS_DECIMAL || v->phys == PHYS_DOUBLE;
+}
+
 static db_err to_bool(enum sysvar_id id, const struct value *v, struct arena *arena,
                       struct diag *diag, int64_t *ret)
 {
@@ -297,7 +329,7 @@ static db_err to_bool(enum sysvar_id id, const struct value *v, struct arena *ar
             return ERR_OK;
         }
     }
-    return wrong_value(id, v, arena, diag);
+    return is_fraction(v) ? wrong_type(id, diag) : wrong_value(id, v, arena, diag);
 }
 
 static db_err to_int(enum sysvar_id id, const struct value *v, struct diag *diag, int64_t *ret,
@@ -385,45 +417,63 @@ static const struct {
     {"TIME_TRUNCATE_FRACTIONAL", SQL_MODE_TIME_TRUNCATE_FRACTIONAL},
 };
 
-static bool sql_mode_bits(struct slice text, uint64_t *ret)
+static bool sql_mode_bits(struct slice text, uint64_t *ret, struct slice *ret_bad)
 {
     uint64_t bits = 0;
-    size_t at = 0;
-    while (at < text.len) {
-        size_t end = at;
-        while (end < text.len && text.ptr[end] != ',') {
-            end++;
-        }
-        bool found = end == at;
+    for (size_t at = 0; at < text.len;) {
+        struct slice word = next_word(text, &at);
+        bool found = word.len == 0;
         for (size_t i = 0; i < ARRAY_COUNT(g_modes) && !found; i++) {
-            found = slice_eq_nocase(slice_of(text.ptr + at, end - at), slice_str(g_modes[i].name));
+            found = slice_eq_nocase(word, slice_str(g_modes[i].name));
             bits |= found ? g_modes[i].bit : 0;
         }
         if (!found) {
+            *ret_bad = word;
             return false;
         }
-        at = end + 1;
     }
     *ret = widen_sql_mode(bits);
     return true;
+}
+
+/* The number of a set's members; of sql_mode some have no name. */
+static unsigned member_count(enum sysvar_id id)
+{
+    enum { SQL_MODE_MEMBERS = 34 };
+    const char *allowed = sysvar_defs[id].allowed;
+    struct slice m;
+    unsigned n = 0;
+    while (next_member(&allowed, &m)) {
+        n++;
+    }
+    return id == VAR_sql_mode ? SQL_MODE_MEMBERS : n;
 }
 
 static db_err to_set(enum sysvar_id id, const struct value *v, struct arena *arena,
                      struct diag *diag, int64_t *ret)
 {
     uint64_t bits = v->u;
-    bool ok = v->phys == PHYS_INT;
-    if (id == VAR_sql_mode && ok) {
-        bits = widen_sql_mode(bits);
-    } else if (v->phys == PHYS_STR) {
-        const char *allowed = sysvar_defs[id].allowed;
-        ok = id == VAR_sql_mode ? sql_mode_bits(v->str, &bits)
-             : sysvar_defs[id].type == SYSVAR_T_FLAGSET
-                 ? flag_bits(allowed, v->str, (uint64_t)*ret, &bits)
-                 : set_bits(allowed, v->str, &bits);
+    const char *allowed = sysvar_defs[id].allowed;
+    struct slice bad = SLICE_EMPTY;
+    struct sysvar_value defaults;
+    if (is_fraction(v)) {
+        return wrong_type(id, diag);
     }
+    if (v->phys != PHYS_STR) {
+        if (v->phys != PHYS_INT || bits >> member_count(id) != 0) {
+            return wrong_value(id, v, arena, diag);
+        }
+        *ret = (int64_t)(id == VAR_sql_mode ? widen_sql_mode(bits) : bits);
+        return ERR_OK;
+    }
+    default_value(id, &defaults);
+    bool ok = id == VAR_sql_mode ? sql_mode_bits(v->str, &bits, &bad)
+              : sysvar_defs[id].type == SYSVAR_T_FLAGSET
+                  ? flag_bits(allowed, v->str, (uint64_t)*ret, (uint64_t)defaults.i, &bits, &bad)
+                  : set_bits(allowed, v->str, &bits, &bad);
     if (!ok) {
-        return wrong_value(id, v, arena, diag);
+        struct value word = value_str(bad, COLL_UTF8MB3_GENERAL_CI);
+        return wrong_value(id, &word, arena, diag);
     }
     *ret = (int64_t)bits;
     return ERR_OK;
@@ -442,6 +492,7 @@ db_err sysvar_convert(enum sysvar_id id, const struct value *from, struct arena 
             return number ? wrong_type(id, diag) : wrong_value(id, from, arena, diag);
         }
         v.is_null = from->is_null;
+        v.i = d->type == SYSVAR_T_FLAGSET ? ret->i : v.i;
         switch (d->type) {
         case SYSVAR_T_BOOL: TRY(to_bool(id, from, arena, diag, &v.i)); break;
         case SYSVAR_T_INT: TRY(to_int(id, from, diag, &v.i, &clipped)); break;

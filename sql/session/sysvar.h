@@ -30,7 +30,8 @@ enum sysvar_flags {
     SYSVAR_OPERATOR = 16,
     SYSVAR_APPLIER = 32,
     SYSVAR_NODE = 64,
-    SYSVAR_NOPERSIST = 128
+    SYSVAR_NOPERSIST = 128,
+    SYSVAR_HINT = 256
 };
 
 enum sysvar_id {
@@ -42,7 +43,8 @@ enum sysvar_id {
 
 struct sysvar_def {
     const char *name;
-    uint8_t scope, type, flags;
+    uint8_t scope, type;
+    uint16_t flags;
     const char *default_text;
     uint64_t min, max;   /* INT; min as int64 when negative */
     const char *allowed; /* "A|B|C" */
@@ -75,7 +77,8 @@ void sysvar_globals_ref(struct sysvar_globals *g);
 void sysvar_globals_unref(struct sysvar_globals *g);
 
 /* Checks and converts a value for a variable: 1231, 1232; out of range integers are clipped with
- * warning 1292. Text goes to the arena. from NULL: DEFAULT. clipped may be NULL. */
+ * warning 1292. Text goes to the arena. from NULL: DEFAULT. clipped may be NULL. *ret is what the
+ * variable has: flags that are not named stay. */
 MUST_USE db_err sysvar_convert(enum sysvar_id id, const struct value *from, struct arena *arena,
                                struct diag *diag, struct sysvar_value *ret, bool *ret_clipped);
 /* As SELECT @@x gives it (BOOL as 0/1, ENUM and SET as text). */

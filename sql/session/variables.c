@@ -429,6 +429,31 @@ static db_err change_own(struct sql_session *s, enum sysvar_id id, const struct 
     return ERR_OK;
 }
 
+db_err vars__change_own(struct sql_session *s, enum sysvar_id id, const struct sysvar_value *x)
+{
+    bool done;
+    TRY(set_special(s, id, x, &done));
+    return done ? ERR_OK : change_own(s, id, x);
+}
+
+bool vars__take_own(struct sql_session *s, enum sysvar_id id, struct override *ret)
+{
+    for (uint32_t i = 0; i < s->override_count; i++) {
+        if (s->overrides[i].id == id) {
+            *ret = s->overrides[i];
+            s->overrides[i] = s->overrides[--s->override_count];
+            return true;
+        }
+    }
+    return false;
+}
+
+void vars__give_own(struct sql_session *s, const struct override *own)
+{
+    ASSERT(s->override_count < s->override_cap);
+    s->overrides[s->override_count++] = *own;
+}
+
 static db_err change_global(struct sql_session *s, enum sysvar_id id, enum ast_scope scope,
                             const struct sysvar_value *x)
 {
@@ -468,16 +493,51 @@ static db_err start_value(struct sql_session *s, enum sysvar_id id, bool global,
     return err;
 }
 
-/* The value that is to be: checked, with warnings. v NULL: DEFAULT. */
-static db_err wanted_value(struct sql_session *s, enum sysvar_id id, enum ast_scope scope,
-                           const struct value *v, struct sysvar_value *ret)
+static db_err value_text(struct sql_session *s, const struct value *v, const char **ret)
+{
+    struct cast_ctx c;
+    struct sql_type t = value_type(v);
+    struct slice text;
+    query__cast_ctx(s, &c, false);
+    TRY(value_to_text(&c, &t, v, &text));
+    *ret = arena_strdup(&s->stmt_arena, text);
+    return ERR_OK;
+}
+
+static db_err warn_clipped(struct sql_session *s, enum sysvar_id id, const struct value *given)
+{
+    const char *text;
+    TRY(value_text(s, given, &text));
+    diag_area_warn(&s->conditions, ER_TRUNCATED_WRONG_VALUE, sysvar_defs[id].name, text);
+    return ERR_OK;
+}
+
+/* MYSQL: 0 is the clock again, and so is what lies before it. */
+static db_err check_timestamp(struct sql_session *s, const struct value *given,
+                              struct sysvar_value *v)
+{
+    const char *text;
+    if (v->d < 0) {
+        v->d = 0;
+        return warn_clipped(s, VAR_timestamp, given);
+    }
+    if (v->d == 0 || (v->d >= 1 && v->d <= INT32_MAX)) {
+        return ERR_OK;
+    }
+    struct value number = value_double(v->d);
+    TRY(value_text(s, &number, &text));
+    return my_error(&s->diag, ER_WRONG_VALUE_FOR_VAR, sysvar_defs[VAR_timestamp].name, text);
+}
+
+db_err vars__wanted(struct sql_session *s, enum sysvar_id id, enum ast_scope scope,
+                    const struct value *v, struct sysvar_value *ret)
 {
     struct value other;
     struct sysvar_value x;
     bool clipped = false;
     bool global = scope != AST_SCOPE_DEFAULT && scope != AST_SCOPE_SESSION;
-    if (id == VAR_timestamp && v != NULL && v->phys == PHYS_INT) {
-        other = value_double((double)v->i);
+    if (id == VAR_timestamp && v != NULL && v->phys == PHYS_INT && !v->is_null) {
+        other = value_double(v->is_unsigned ? (double)v->u : (double)v->i);
         v = &other;
     }
     if (id == VAR_lc_time_names && v != NULL && !v->is_null) {
@@ -494,6 +554,9 @@ static db_err wanted_value(struct sql_session *s, enum sysvar_id id, enum ast_sc
         TRY(sysvar_convert(id, v, &s->stmt_arena, &s->diag, &x, &clipped));
     }
     TRY(check_value(s, id, &x));
+    if (id == VAR_timestamp && v != NULL) {
+        TRY(check_timestamp(s, v, &x));
+    }
     if (id == VAR_default_storage_engine || id == VAR_default_tmp_storage_engine) {
         if (x.is_null) {
             return my_error(&s->diag, ER_WRONG_VALUE_FOR_VAR, sysvar_defs[id].name, "NULL");
@@ -505,11 +568,7 @@ static db_err wanted_value(struct sql_session *s, enum sysvar_id id, enum ast_sc
     if (clipped && scope == AST_SCOPE_PERSIST_ONLY) {
         x.i = v->i; /* MYSQL: kept as given, and clipped when it is used */
     } else if (clipped) {
-        struct slice text;
-        struct sysvar_value given = {.i = v->i};
-        TRY(sysvar_to_text(id, &given, &s->stmt_arena, &text));
-        diag_area_warn(&s->conditions, ER_TRUNCATED_WRONG_VALUE, sysvar_defs[id].name,
-                       arena_strdup(&s->stmt_arena, text));
+        TRY(warn_clipped(s, id, v));
     }
     *ret = x;
     return ERR_OK;
@@ -523,16 +582,18 @@ db_err vars__set(struct sql_session *s, enum sysvar_id id, enum ast_scope scope,
     struct sysvar_value x;
     id = canonical(id);
     TRY(vars__check_scope(s, id, scope));
-    TRY(wanted_value(s, id, scope, v, &x));
+    TRY(vars__wanted(s, id, scope, v, &x));
     bool own_only = id == VAR_max_user_connections || id == VAR_max_allowed_packet ||
                     id == VAR_net_buffer_length;
     if (own_only && !global) {
         return my_error(&s->diag, ER_VARIABLE_IS_READONLY, "SESSION", sysvar_defs[id].name,
                         "GLOBAL");
     }
-    TRY(set_special(s, id, &x, &done));
-    if (!done) {
-        TRY(global ? change_global(s, id, scope, &x) : change_own(s, id, &x));
+    if (!global) {
+        TRY(vars__change_own(s, id, &x));
+    } else {
+        TRY(set_special(s, id, &x, &done));
+        TRY(done ? ERR_OK : change_global(s, id, scope, &x));
     }
     if (!global) {
         track__variable(s, id);

@@ -3,6 +3,7 @@
 import select
 import struct
 import sys
+import time
 
 from raw import OTHERS_PASSWORDS, Closed, Raw, USUAL, error, lenenc, put_lenenc
 
@@ -442,6 +443,52 @@ def session_tracking():
     assert c.ask(0x02, b"information_schema") == \
         b"\0\0\0\x02\x40\0\0\0\x15\x01\x13" + put_lenenc(18) + b"information_schema"
     c.close()
+
+
+@test
+def hinted_variables():
+    """SET_VAR is over with the statement: after errors and timeouts, in prepared statements, with a cursor, and in what is told of the mode."""
+    c, by = connect(), connect()
+
+    def value(sql):
+        packets = c.result(sql)
+        assert error(packets[-1]) == 0, packets
+        return packets[-2][1:]
+    assert error(c.result("SET sort_buffer_size = 40000")[-1]) == 0
+    number = value("SELECT CONNECTION_ID()").decode()
+    for sql, code in (("SELECT /*+ SET_VAR(sort_buffer_size=50000) */ nosuch", 1054), ("SELECT /*+ SET_VAR(sort_buffer_size=50000) */ POW(10, 1000)", 1690),
+                      ("SELECT /*+ SET_VAR(sort_buffer_size=50000) SET_VAR(max_execution_time=50) */ SLEEP(9) UNION SELECT 1", 3024),
+                      ("DO (SELECT /*+ SET_VAR(sort_buffer_size=50000) */ 1 FROM nosuch.nosuch)", 1049)):
+        assert error(c.result(sql)[-1]) == code, sql
+        assert value("SELECT @@sort_buffer_size") == b"40000", sql
+    c.command(0x03, b"SELECT /*+ SET_VAR(sort_buffer_size=50000) */ SLEEP(9) UNION SELECT 1")
+    time.sleep(0.2)
+    assert error(by.result("KILL QUERY " + number)[-1]) == 0
+    assert error(c.rest()[-1]) == 1317
+    assert value("SELECT @@sort_buffer_size") == b"40000"
+    # the mode that clients are told is the one that stays
+    assert c.result("SELECT /*+ SET_VAR(sql_mode='NO_BACKSLASH_ESCAPES') */ 1")[-1][3:5] == b"\x02\0"
+    # prepared: in force while it is prepared and while it runs; a plan is made under it
+    assert error(c.ask(0x16, b"SELECT /*+ SET_VAR(sort_buffer_size=50000) */ nosuch")) == 1054
+    assert value("SELECT @@sort_buffer_size") == b"40000"
+    ok = c.ask(0x16, b"SELECT /*+ SET_VAR(sort_buffer_size=1) SET_VAR(port=1) SET_VAR(sql_select_limit=1) */ @@sort_buffer_size FROM (SELECT 1 UNION ALL SELECT 2) d")
+    assert ok[0] == 0 and ok[-2:] == b"\2\0", ok
+    c.read()
+    run = struct.pack("<IBI", int.from_bytes(ok[1:5], "little"), 0, 1)
+    for _ in range(2):
+        c.command(0x17, run)
+        packets = c.rest()
+        assert len(packets) == 4 and packets[-2][2:] == struct.pack("<q", 32768) and packets[-1][5:7] == b"\1\0", packets
+        assert value("SELECT @@sort_buffer_size") == b"40000"
+    c.command(0x17, run[:4] + b"\1" + run[5:])
+    while c.read()[0] != 0xFE:
+        pass
+    assert value("SELECT @@sort_buffer_size") == b"40000"
+    c.command(0x1C, run[:4] + struct.pack("<I", 9))
+    assert c.read()[2:] == struct.pack("<q", 32768)
+    assert c.read()[0] == 0xFE
+    for one in (c, by):
+        one.close()
 
 
 @test
