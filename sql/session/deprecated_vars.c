@@ -1,6 +1,7 @@
 /* Warnings of system variables that are on their way out. */
-#include "sql/diag/diag_area.h"
 #include "sql/session/deprecated_vars.h"
+
+#include "sql/diag/diag_area.h"
 
 void deprecated_var_warn(struct diag_area *area, enum sysvar_id id)
 {
