@@ -544,6 +544,10 @@ db_err ddl__apply_actions(struct alter *a, const struct ast_alter_action_list *a
             TRY(phases[p](a, actions->items[i]));
         }
     }
+    if (!a->only_rename) {
+        ddl__promote_timestamp(&a->draft);
+        TRY(ddl__zero_timestamps(&a->draft));
+    }
     TRY(check_names(a));
     TRY(ddl__checks_allowed(&a->draft));
     TRY(ddl__check_indexes(&a->draft));

@@ -276,6 +276,9 @@ static db_err set_attributes(struct draft *d, const struct ast_column_def *ast,
     if (ast->nullability == AST_NULL_NO || (c->def.auto_increment && !counts_null)) {
         c->def.type.flags |= TYPE_F_NOT_NULL;
     }
+    if (ctx->implied_timestamps && c->def.type.id == TYPE_TIMESTAMP && !c->explicit_null) {
+        c->def.type.flags |= TYPE_F_NOT_NULL;
+    }
     if (c->def.auto_increment && !can_count(&c->def.type)) {
         return my_error(ctx->diag, ER_WRONG_FIELD_SPEC, name);
     }
@@ -301,6 +304,7 @@ db_err ddl__column(struct draft *d, const struct ast_column_def *ast,
     TRY(ddl__check_column_name(d->ctx, ast->name));
     TRY(refuse_unsupported(d->ctx, ast));
     c->source = -1;
+    c->declared = true;
     c->def.name = ast->name;
     TRY(set_type(d, ast, c));
     TRY(set_attributes(d, ast, c));

@@ -108,6 +108,7 @@ static db_err fill(struct draft *d, const struct ast_create_table *s)
         TRY(ddl__column(d, s->columns.items[i], &c));
         TRY(ddl__add_column(d, c, d->column_count));
     }
+    ddl__promote_timestamp(d);
     TRY(ddl__select_columns(d));
     TRY(add_keys(d, s));
     TRY(add_checks(d, s));
@@ -322,6 +323,7 @@ static bool has_stand_in(const struct draft *d)
 static db_err fill_table(struct draft *d, const struct ast_create_table *s)
 {
     TRY(s->has_like ? fill_like(d, s) : fill(d, s));
+    TRY(ddl__zero_timestamps(d));
     if (ddl__primary(d) != NULL) {
         return ERR_OK;
     }

@@ -44,6 +44,7 @@ struct ddl_ctx {
     bool foreign_key_checks;                 /* @@foreign_key_checks */
     bool require_primary;                    /* @@sql_require_primary_key */
     bool generate_primary;                   /* @@sql_generate_invisible_primary_key */
+    bool implied_timestamps;                 /* not @@explicit_defaults_for_timestamp */
     bool fk_needs_unique;                    /* @@restrict_fk_on_non_standard_key */
     struct mdl *mdl;                         /* metadata locks, sql/ddl/mdl.h */
     void *mdl_owner;                         /* struct mdl_owner; what it holds now is kept */

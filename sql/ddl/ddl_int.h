@@ -28,6 +28,8 @@ struct draft_column {
     struct column_def def; /* ordinal and id: by ddl__finish */
     int32_t source;        /* ordinal in the table that is altered; -1: a new column */
     bool explicit_null;    /* NULL was written */
+    bool declared;         /* by this statement, type and all */
+    bool promoted;         /* a TIMESTAMP that has got the current time (timestamps.c) */
     bool has_default;      /* DEFAULT was written */
     bool renamed, redefined,
         redefaulted;  /* by ALTER TABLE: a second time there is no such column */
@@ -90,6 +92,10 @@ MUST_USE db_err ddl__set_default(struct draft *d, struct draft_column *c,
                                  enum ast_default_kind kind, const struct ast_expr *expr);
 /* What NOT NULL, keys and AUTO_INCREMENT demand of the columns, once all are known. */
 MUST_USE db_err ddl__check_columns(struct draft *d);
+/* timestamps.c: what TIMESTAMP columns get that nothing is said of: the first of them (before those
+ * of a SELECT are there), and then the others (1067). */
+void ddl__promote_timestamp(struct draft *d);
+MUST_USE db_err ddl__zero_timestamps(struct draft *d);
 /* Bytes of the column in MySQL's rows; of text with its length. */
 uint64_t ddl__row_bytes(const struct sql_type *t);
 /* After NULL/NOT NULL of a column is settled: DEFAULT NULL or none. */

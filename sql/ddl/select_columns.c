@@ -8,8 +8,9 @@ static bool numeric_default(const struct sql_type *t)
            t->id == TYPE_DOUBLE || t->id == TYPE_BIT;
 }
 
-/* MYSQL: an expression that cannot be NULL has a default of its kind; dates have none. */
-static void implied_default(struct draft_column *c)
+/* MYSQL: an expression that cannot be NULL has a default of its kind; dates have none where the
+ * mode is strict. */
+static void implied_default(const struct draft *d, struct draft_column *c)
 {
     struct column_def *def = &c->def;
     if ((def->type.flags & TYPE_F_NOT_NULL) == 0) {
@@ -18,27 +19,31 @@ static void implied_default(struct draft_column *c)
     }
     def->default_kind = DEFAULT_NONE;
     bool text = type_is_string(&def->type) && !type_is_blob(&def->type);
-    if (!text && !numeric_default(&def->type) && def->type.id != TYPE_TIME) {
+    bool date = type_is_temporal(&def->type) && def->type.id != TYPE_TIME;
+    if (date ? (d->ctx->bind->sql_mode & SQL_MODE_STRICT) != 0
+             : !text && !numeric_default(&def->type) && def->type.id != TYPE_TIME) {
         return;
     }
     value_set_zero(&def->default_value, &def->type);
     def->default_kind = DEFAULT_CONST;
 }
 
-static void of_base_column(struct draft_column *c, const struct column_def *from)
+static void of_base_column(const struct draft *d, struct draft_column *c,
+                           const struct column_def *from)
 {
     struct column_def *def = &c->def;
     def->type = from->type;
     def->comment = from->comment;
     if (from->generated != GENERATED_NO || from->auto_increment) {
-        implied_default(c);
+        implied_default(d, c);
         return;
     }
     def->default_kind = from->default_kind;
+    def->on_update_now = from->on_update_now && def->default_kind != DEFAULT_NONE;
     def->default_value = from->default_value;
     def->default_expr = from->default_expr;
     if (def->default_kind == DEFAULT_EXPR) {
-        implied_default(c); /* what it reads need not be in the new table */
+        implied_default(d, c); /* what it reads need not be in the new table */
     }
 }
 
@@ -109,14 +114,14 @@ static db_err new_column(struct draft *d, const struct lcolumn *from)
     TRY(arena_copy(d->ctx->arena, from->name, &c->def.name));
     c->def.type = from->type;
     if (from->def != NULL && from->table.ptr != NULL) {
-        of_base_column(c, from->def);
+        of_base_column(d, c, from->def);
         if ((from->type.flags & TYPE_F_NOT_NULL) == 0) {
             c->def.type.flags &= (uint8_t)~TYPE_F_NOT_NULL; /* of an outer join */
         }
     } else if (from->copied != NULL) {
         c->def.type = from->copied->type;
         c->def.type.flags &= (uint8_t)~TYPE_F_NOT_NULL;
-        implied_default(c);
+        implied_default(d, c);
     } else {
         bind_stored_type(&c->def.type);
         created_type(d, from, &c->def.type);
@@ -124,7 +129,7 @@ static db_err new_column(struct draft *d, const struct lcolumn *from)
             enum type_id id = (enum type_id)c->def.type.id;
             c->def.type.length = type_blob(id, c->def.type.collation).length;
         }
-        implied_default(c);
+        implied_default(d, c);
         /* MYSQL: of a derived table's column that shows one without a default there is none either
          */
         const struct column_def *base = from->base;

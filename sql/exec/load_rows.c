@@ -78,15 +78,6 @@ static void begin_row(struct loader *l, struct value *row)
     }
 }
 
-static db_err set_now(struct loader *l, uint32_t column, struct value *row)
-{
-    struct sql_type t = type_temporal(TYPE_DATETIME, TIME_DECIMALS_MAX);
-    struct value now;
-    value_tag(&now, &t);
-    now.t = cast_now_local(l->ctx->eval.cast);
-    return row_assign(l->ctx, l->table, column, &t, &now, l->insert->rows.number, row);
-}
-
 /* MYSQL: NULL for a TIMESTAMP that must not be NULL is the current time, for an AUTO_INCREMENT
  * column the next number, for others a warning and the type's empty value. */
 static db_err store_null(struct loader *l, uint32_t column, struct value *row)
@@ -98,7 +89,7 @@ static db_err store_null(struct loader *l, uint32_t column, struct value *row)
         return ERR_OK;
     }
     if (c->type.id == TYPE_TIMESTAMP) {
-        return set_now(l, column, row);
+        return row_assign_now(l->ctx, l->table, column, l->insert->rows.number, row);
     }
     snprintf(text, sizeof(text),
              "Column set to default value; NULL supplied to NOT NULL column '%.*s' at row %llu",
@@ -121,7 +112,7 @@ static db_err store_missing(struct loader *l, const struct load_item *it, bool f
         return ERR_OK;
     }
     if (c->type.id == TYPE_TIMESTAMP && (c->type.flags & TYPE_F_NOT_NULL) != 0) {
-        return set_now(l, it->column, row);
+        return row_assign_now(l->ctx, l->table, it->column, l->insert->rows.number, row);
     }
     bool null = row[it->column].is_null && (c->type.flags & TYPE_F_NOT_NULL) == 0;
     return null && !fixed ? ERR_OK : exec__implicit_default(l->ctx, c, &row[it->column]);

@@ -68,6 +68,7 @@ struct exec_ctx {
     uint32_t auto_inc_step, auto_inc_offset;
     uint64_t forced_insert_id; /* the first AUTO_INCREMENT number of the statement; 0: the next */
     bool foreign_key_checks, unique_checks;
+    bool null_is_now;       /* NULL in a TIMESTAMP that is NOT NULL is the current time */
     uint32_t cte_depth_max; /* rounds of a recursive common table expression */
     /* results of DML */
     uint64_t affected_rows, found_rows, changed_rows, matched_rows, records, duplicates,

@@ -596,9 +596,12 @@ static db_err assign(struct exec_ctx *ctx, const struct table_def *t, uint32_t o
 {
     const struct column_def *c = &t->columns[ordinal];
     if (v->is_null) {
+        if (ctx->null_is_now && c->type.id == TYPE_TIMESTAMP && c->generated == GENERATED_NO &&
+            (c->type.flags & TYPE_F_NOT_NULL) != 0) {
+            return row_assign_now(ctx, t, ordinal, number, row);
+        }
         value_set_null(&row[ordinal], &c->type);
-        return ERR_OK; /* NOT NULL is checked on the whole row: AUTO_INCREMENT and TIMESTAMP may
-                          replace it */
+        return ERR_OK; /* NOT NULL is checked on the whole row: AUTO_INCREMENT may replace it */
     }
     if (assign_integer(c, v, &row[ordinal])) {
         return ERR_OK;
@@ -631,6 +634,19 @@ db_err row_reassign(struct exec_ctx *ctx, const struct table_def *t, uint32_t or
                     struct value *row)
 {
     return assign(ctx, t, ordinal, type, v, number, &row[ordinal], row);
+}
+
+db_err row_assign_now(struct exec_ctx *ctx, const struct table_def *t, uint32_t ordinal,
+                      uint64_t number, struct value *row)
+{
+    const unsigned decimals = t->columns[ordinal].type.decimals;
+    struct sql_type type = type_temporal(TYPE_DATETIME, TIME_DECIMALS_MAX);
+    struct value now;
+    value_tag(&now, &type);
+    now.t = cast_now_local(ctx->eval.cast);
+    bool whole = datetime_round(now.t, decimals, true, &now.t);
+    ASSERT(whole); /* what is cut does not grow */
+    return assign(ctx, t, ordinal, &type, &now, number, NULL, row);
 }
 
 db_err row_own(struct exec_ctx *ctx, struct value *v)

@@ -71,6 +71,9 @@ MUST_USE db_err row_assign(struct exec_ctx *ctx, const struct table_def *t, uint
 MUST_USE db_err row_reassign(struct exec_ctx *ctx, const struct table_def *t, uint32_t ordinal,
                              const struct sql_type *type, const struct value *v, uint64_t number,
                              struct value *row);
+/* The statement's time, cut to the column's decimals. */
+MUST_USE db_err row_assign_now(struct exec_ctx *ctx, const struct table_def *t, uint32_t ordinal,
+                               uint64_t number, struct value *row);
 /* Text of the value becomes the statement's own (ctx->arena), so that what it was borrowed from may
  * go. */
 MUST_USE db_err row_own(struct exec_ctx *ctx, struct value *v);

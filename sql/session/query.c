@@ -284,6 +284,7 @@ static void make_context(struct statement *st, const struct plan *plan, struct c
         .auto_inc_offset = s->vars.auto_increment_offset,
         .foreign_key_checks = s->vars.foreign_key_checks,
         .unique_checks = s->vars.unique_checks,
+        .null_is_now = !s->vars.explicit_timestamps,
         .cte_depth_max = s->vars.cte_max_recursion_depth,
         .found_rows_flag = s->opts.found_rows,
         .short_paths = s->vars.short_paths,

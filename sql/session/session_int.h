@@ -141,6 +141,7 @@ void status__flush(struct sql_session *s);
 /* What statements ask often, from the system variables. */
 struct session_vars {
     uint64_t sql_mode;
+    bool explicit_timestamps;
     bool autocommit, foreign_key_checks, fk_needs_unique, unique_checks, notes, big_selects,
         safe_updates, tx_read_only, short_paths, profiling, sql_log_off, sql_warnings, bulk_change;
     enum exec_pushdown pushdown;

@@ -77,6 +77,24 @@ static void warn_non_standard_key(struct sql_session *s)
     diag_area_add(&s->conditions, DIAG_WARNING, &d);
 }
 
+/* MYSQL: the one value that is, of a variable that is not. */
+static void warn_value(struct sql_session *s, enum sysvar_id id, enum ast_scope scope,
+                       int64_t deprecated)
+{
+    struct sysvar_globals *g = engine__globals(s->engine);
+    bool global = scope == AST_SCOPE_GLOBAL || scope == AST_SCOPE_PERSIST;
+    const struct sysvar_value *now = global ? &g->values[id] : vars__get(s, id);
+    struct diag d;
+    diag_reset(&d);
+    if (now->i == deprecated) {
+        diag_set_sql(&d, ER_WARN_DEPRECATED_SYNTAX, my_error_sqlstate(ER_WARN_DEPRECATED_SYNTAX),
+                     "'%s' is deprecated and will be removed in a future release.",
+                     sysvar_defs[id].name);
+        diag_area_add(&s->conditions, DIAG_WARNING, &d);
+    }
+    sysvar_globals_unref(g);
+}
+
 static void warn_updating(struct sql_session *s, const char *name)
 {
     struct diag d;
@@ -101,7 +119,8 @@ static void warn_packet(struct sql_session *s)
 }
 
 /* What MySQL warns of when the variable is assigned to. v NULL: DEFAULT. */
-static void warn_set(struct sql_session *s, enum sysvar_id id, const struct value *v)
+static void warn_set(struct sql_session *s, enum sysvar_id id, enum ast_scope scope,
+                     const struct value *v)
 {
     bool text = v != NULL && !v->is_null && v->phys == PHYS_STR;
     switch ((int)id) {
@@ -112,6 +131,7 @@ static void warn_set(struct sql_session *s, enum sysvar_id id, const struct valu
     case VAR_character_set_database:
         charset_warn_deprecated(&s->conditions, text ? v->str : SLICE_EMPTY);
         break;
+    case VAR_explicit_defaults_for_timestamp: warn_value(s, id, scope, 0); break;
     case VAR_max_allowed_packet:
     case VAR_net_buffer_length: warn_packet(s); break;
     case VAR_enable_cascade_triggers:
@@ -169,7 +189,7 @@ static db_err set_system(struct sql_session *s, const struct ast_set_item *i, co
     if (id == VAR_restrict_fk_on_non_standard_key) {
         warn_non_standard_key(s);
     }
-    warn_set(s, id, v);
+    warn_set(s, id, i->scope, v);
     return ERR_OK;
 }
 

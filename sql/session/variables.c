@@ -76,6 +76,7 @@ void vars__refresh(struct sql_session *s)
     v->autocommit = vars__get(s, VAR_autocommit)->i != 0;
     v->foreign_key_checks = vars__get(s, VAR_foreign_key_checks)->i != 0;
     v->fk_needs_unique = vars__get(s, VAR_restrict_fk_on_non_standard_key)->i != 0;
+    v->explicit_timestamps = vars__get(s, VAR_explicit_defaults_for_timestamp)->i != 0;
     v->unique_checks = vars__get(s, VAR_unique_checks)->i != 0;
     v->notes = vars__get(s, VAR_sql_notes)->i != 0;
     v->safe_updates = vars__get(s, VAR_sql_safe_updates)->i != 0;
