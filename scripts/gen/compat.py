@@ -115,7 +115,7 @@ know).
   `Created_tmp_tables` of the plans that run here, which keep fewer results than MySQL's; not `Handler_`. `max_user_connections` counts one node's.
 - CHECKSUM TABLE gives MySQL's number, but for tables with functional key parts.
 - Values: a DECIMAL of `IF` and `CASE` keeps a branch's own decimals in the outermost select list, as text and in `JSON_ARRAY` (there also of
-  `IFNULL` and `COALESCE`), not through a merged derived table or an aggregate, nor in a division, whose digits MySQL makes by them. As text a sum of times has the decimals of its type (MySQL
+  `IFNULL` and `COALESCE`), not through a merged derived table or an aggregate. Where MySQL's plan keeps groups in a temporary table a quotient of what was chosen has the digits of the column. As text a sum of times has the decimals of its type (MySQL
   none or six). A BIT out of `IF`, `CASE` or a function is what MySQL sends a client in the outermost select list (bytes of the chosen
   branch as characters of latin1; of `COALESCE`, `GREATEST` and others the digits) and text functions are given; within JSON, a merged
   derived table and a scalar subquery it stays a BIT of the common width, or the common DECIMAL. There the text of a number that `IF`,
@@ -216,7 +216,7 @@ know).
   numbers (products, too) with more digits than their DECIMAL, and weeks of `'0000-00-00'` in DATE_FORMAT (`%U` is 613566757), which a temporary table cuts;
   `WEIGHT_STRING(x AS CHAR(n))` of long text, which is empty in a temporary table; a constant that NULLIF gives as the type of the column beside it; the bytes of text that `LPAD`, `RPAD`,
   `REPLACE` or `INSERT` put into a number, which it takes for latin1; constants that a row keeps when `<=>` compares with a query of no rows; REPEAT of the text of `(SELECT ...)`, which grows with each row; a text of `MAKE_SET` cut short in a
-  temporary table when the widths of its arguments do not fit into 32 bits, and text of a DECIMAL(n,n) with a sign, there; the last digits of a quotient of `LEAST` and `GREATEST` of decimals, by the one that is taken. `MD5`, `SHA` and `SHA1`, which 9.7 has no more, are there.
+  temporary table when the widths of its arguments do not fit into 32 bits, and text of a DECIMAL(n,n) with a sign, there. `MD5`, `SHA` and `SHA1`, which 9.7 has no more, are there.
 - A key with several values a row (`CAST(.. AS type ARRAY)`) changes no answer: elements are what they are in the document (an element
   `"6"` is not 6, true is not 1, a scalar does not contain `[]`), and rows with an empty array are found by the parts before. MySQL, when it reads such a key, takes
   the elements as values of the key's type and misses rows without any; its REPLACE fails when two rows have values of the new one.

@@ -340,6 +340,7 @@ db_err bind__cte(struct binder *b, struct scope *scope, struct cte_def *c, struc
         TRY(bind__wrap(b, root, root->column_count, ret));
         return bind__derived_columns(b, name, &c->ast->columns, *ret, (*ret)->column_count);
     }
+    TRY(bind__is_stored(b, root) ? bind__settle_decimals(b, root) : ERR_OK);
     c->root = root;
     b->stmt->ctes[c->id] = root;
     b->stmt->cte_references[c->id]++;

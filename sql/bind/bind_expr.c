@@ -297,8 +297,8 @@ static db_err bind_case(struct binder *b, struct scope *scope, const struct ast_
     struct sql_type type;
     uint8_t coercibility;
     TRY(bind__note_branches(b, results, 0, 1, n + 1));
-    TRY(bind__agree(b, "case", results, 0, 1, c->otherwise != NULL ? n + 1 : n, &type,
-                    &coercibility));
+    TRY(bind__agree_branches(b, "case", results, c->otherwise != NULL ? n + 1 : n, &type,
+                             &coercibility));
     if (c->otherwise == NULL) {
         type.flags = (uint8_t)(type.flags & ~TYPE_F_NOT_NULL);
         TRY(type.id == TYPE_NULL ? ERR_OK : bind__cast(b, results[n], &type, false, &results[n]));

@@ -292,6 +292,7 @@ db_err bind__derived_columns(struct binder *b, struct slice alias,
         root->u.project.derived = true;
     }
     bool kept = stored || bind__items_repeat(root);
+    TRY(kept ? bind__settle_decimals(b, root) : ERR_OK);
     for (uint32_t i = 0; i < root->column_count; i++) {
         struct lcolumn *c = &cols[i];
         c->in_blob = kept && is_long_bytes(c);

@@ -49,7 +49,7 @@ static db_err bind_if(struct binder *b, struct bexpr **args, struct bexpr **ret)
     TRY(bind__json_condition(b, &args[0]));
     TRY(bind__note_number(b, args[0], NUM_INT));
     TRY(bind__note_branches(b, args, 1, 1, 2));
-    TRY(bind__agree(b, "if", args, 1, 1, 2, &t, &coercibility));
+    TRY(bind__agree_branches(b, "if", args + 1, 2, &t, &coercibility));
     struct bexpr *e = bind__new(b, BEXPR_CASE, &t, 0);
     if (e == NULL) {
         return ERR_NOMEM;
@@ -73,10 +73,12 @@ db_err bind__coalesce(struct binder *b, const char *name, struct bexpr **args, u
         not_null = not_null || (args[i]->type.flags & TYPE_F_NOT_NULL) != 0;
     }
     TRY(bind__note_branches(b, args, 0, 1, n));
-    TRY(bind__agree(b, name, args, 0, 1, n, &t, &coercibility));
+    TRY(bind__agree_branches(b, name, args, n, &t, &coercibility));
     for (uint32_t i = 0; i < n && t.id == TYPE_DECIMAL; i++) {
         if (args[i]->placeholder) { /* its value has the decimals that were given */
-            TRY(bind__cast(b, args[i], &t, false, &args[i]));
+            struct sql_type given = t;
+            given.wire |= TYPE_W_OWN_SCALE;
+            TRY(bind__cast(b, args[i], &given, false, &args[i]));
         }
     }
     t.flags = (uint8_t)((t.flags & ~TYPE_F_NOT_NULL) | (not_null ? TYPE_F_NOT_NULL : 0));

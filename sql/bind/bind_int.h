@@ -355,10 +355,12 @@ db_err bind__op2(struct binder *b, const char *op, struct bexpr *x, struct bexpr
 /* AND/OR of a list; flattens; an empty list is TRUE/FALSE. */
 db_err bind__logic(struct binder *b, enum bexpr_kind kind, struct bexpr **args, uint32_t count,
                    struct bexpr **ret);
-/* One type for args[first], args[first + step] ..., casts inserted. */
-db_err bind__agree(struct binder *b, const char *operation, struct bexpr **args, uint32_t first,
-                   uint32_t step, uint32_t count, struct sql_type *ret_type,
-                   uint8_t *ret_coercibility);
+/* One type for all, casts inserted. */
+db_err bind__agree(struct binder *b, const char *operation, struct bexpr **args, uint32_t count,
+                   struct sql_type *ret_type, uint8_t *ret_coercibility);
+/* The same where one of them is chosen: a DECIMAL remembers the decimals that it had. */
+db_err bind__agree_branches(struct binder *b, const char *operation, struct bexpr **args,
+                            uint32_t count, struct sql_type *ret_type, uint8_t *ret_coercibility);
 struct func_arg bind__arg(const struct bexpr *e);
 /* The type of an expression whose values are those of type t, a column's perhaps: MYSQL: it forgets
  * how long a vector may be and how wide an integer is shown. */
@@ -650,6 +652,10 @@ db_err bind__derived_columns(struct binder *b, struct slice alias,
                              uint32_t visible);
 
 void bind__column_as_stored(struct lcolumn *c);
+/* kept_decimals.c: a derived table's query, when that is kept apart: its DECIMALs have the decimals
+ * of their columns; and one such value of a kept row. */
+MUST_USE db_err bind__settle_decimals(struct binder *b, struct lnode *query);
+MUST_USE db_err bind__settle_decimal(struct binder *b, struct bexpr **io);
 
 /* bind_view.c */
 /* A reference to a view: its query as a derived table of the view's (or the alias') name. */

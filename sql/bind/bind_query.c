@@ -502,7 +502,7 @@ static db_err bind_values(struct binder *b, struct scope *parent, struct bsubque
         for (uint32_t i = 0; i < rows; i++) {
             column[i] = n->u.values.rows[i][c];
         }
-        TRY(bind__agree(b, "UNION", column, 0, 1, rows, &lc->type, &lc->coercibility));
+        TRY(bind__agree(b, "UNION", column, rows, &lc->type, &lc->coercibility));
         for (uint32_t i = 0; i < rows; i++) {
             TRY(alone ? bind__branch_decimals(b, &column[i]) : ERR_OK);
             n->u.values.rows[i][c] = column[i];

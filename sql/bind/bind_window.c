@@ -401,6 +401,7 @@ static db_err bind_arguments(struct binder *b, struct scope *scope, const struct
             if (f != WINDOW_AGG) {
                 TRY(bind__refuse_vector(b, bind__agg_name(a->func), arg));
             }
+            TRY(bind__settle_decimal(b, &arg));
             e->args[e->arg_count++] = arg;
         }
     }
@@ -420,7 +421,7 @@ static db_err type_lead(struct binder *b, const struct ast_aggregate *a, struct 
     bool not_null = false;
     e->coercibility = e->args[0]->coercibility;
     if (e->arg_count == 2) {
-        TRY(bind__agree(b, bind__agg_name(a->func), e->args, 0, 1, 2, &t, &e->coercibility));
+        TRY(bind__agree(b, bind__agg_name(a->func), e->args, 2, &t, &e->coercibility));
         not_null = (t.flags & TYPE_F_NOT_NULL) != 0;
     }
     func_agreed_sign(&t);

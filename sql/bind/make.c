@@ -745,23 +745,34 @@ db_err bind__logic(struct binder *b, enum bexpr_kind kind, struct bexpr **args, 
     return ERR_OK;
 }
 
-db_err bind__agree(struct binder *b, const char *operation, struct bexpr **args, uint32_t first,
-                   uint32_t step, uint32_t count, struct sql_type *ret_type,
-                   uint8_t *ret_coercibility)
+static db_err agree(struct binder *b, const char *operation, uint16_t wire, struct bexpr **args,
+                    uint32_t count, struct sql_type *ret_type, uint8_t *ret_coercibility)
 {
     struct func_arg *fa = BIND_ARRAY(b, struct func_arg, count);
     if (fa == NULL) {
         return ERR_NOMEM;
     }
     for (uint32_t i = 0; i < count; i++) {
-        fa[i] = bind__arg(args[first + i * step]);
+        fa[i] = bind__arg(args[i]);
     }
     TRY(func_agree_type(&b->func, operation, fa, count, ret_type, ret_coercibility));
     for (uint32_t i = 0; i < count; i++) {
         if (fa[i].want_cast) {
-            struct bexpr **slot = &args[first + i * step];
-            TRY(bind__cast(b, *slot, &fa[i].want, false, slot));
+            fa[i].want.wire |= fa[i].want.id == TYPE_DECIMAL ? wire : 0;
+            TRY(bind__cast(b, args[i], &fa[i].want, false, &args[i]));
         }
     }
     return ERR_OK;
+}
+
+db_err bind__agree(struct binder *b, const char *operation, struct bexpr **args, uint32_t count,
+                   struct sql_type *ret_type, uint8_t *ret_coercibility)
+{
+    return agree(b, operation, 0, args, count, ret_type, ret_coercibility);
+}
+
+db_err bind__agree_branches(struct binder *b, const char *operation, struct bexpr **args,
+                            uint32_t count, struct sql_type *ret_type, uint8_t *ret_coercibility)
+{
+    return agree(b, operation, TYPE_W_OWN_SCALE, args, count, ret_type, ret_coercibility);
 }

@@ -79,6 +79,7 @@ static db_err to_decimal(struct cast_ctx *ctx, const struct sql_type *from, cons
 {
     struct decimal d;
     TRY(cast__decimal(ctx, from, v, to->wire, &d));
+    unsigned own = decimal_own_scale(&d);
     d.filled = 0;
     if (type_is_unsigned(to) && d.neg) {
         decimal_zero(&d);
@@ -87,6 +88,9 @@ static db_err to_decimal(struct cast_ctx *ctx, const struct sql_type *from, cons
     } else if (((to->wire & TYPE_W_WHOLE_DECIMAL) == 0 || v->phys != PHYS_STR) &&
                (decimal_fit(&d, to->length, to->decimals, &d) & DECIMAL_OVERFLOW) != 0) {
         cast_warn(ctx, CAST_WARNING, 1264, expr_text(ctx), (unsigned long long)ctx->row);
+    }
+    if ((to->wire & TYPE_W_OWN_SCALE) != 0) {
+        decimal_set_filled(&d, own);
     }
     value_tag(ret, to);
     ret->dec = d;

@@ -348,6 +348,7 @@ unsigned decimal_fit(const struct decimal *d, unsigned precision, unsigned scale
 {
     struct decimal r = *d;
     unsigned cond = DECIMAL_OK;
+    r.filled = 0;
     if (d->scale != scale) {
         (void)decimal_round(d, (int)scale, DECIMAL_HALF_UP, &r);
         if (d->scale > scale && decimal_cmp(&r, d) != 0) {

@@ -98,6 +98,8 @@ enum {
                                 of as 1366 first */
     TYPE_W_MADE_TEXT = 32,   /* of a cast to DECIMAL: of text that is computed; that is told of only
                                 when it has no digit */
+    TYPE_W_OWN_SCALE = 8,    /* of a cast to DECIMAL, of what is chosen among others: quotients have
+                                the digits that it had (struct decimal, `filled`) */
     TYPE_W_SHORT_YEAR = 16,  /* of a cast's target: 1..99 are short years, a date is its year */
     TYPE_W_LENIENT_DATE = 8, /* of a cast's target: a zero month or day is let through, as parts
                                 of dates (MONTH) see them, whatever sql_mode says */

@@ -259,7 +259,6 @@ db_err agg_result_sum(struct eval_ctx *ctx, const struct agg_call *call, const v
 db_err agg_result_avg(struct eval_ctx *ctx, const struct agg_call *call, const void *state,
                       struct vector *out, uint32_t row)
 {
-    (void)ctx;
     const struct agg_sum_state *s = state;
     if (s->count == 0) {
         vec_set_null(out, row);
@@ -273,10 +272,10 @@ db_err agg_result_avg(struct eval_ctx *ctx, const struct agg_call *call, const v
     struct decimal count;
     agg__sum_total(s, &sum);
     decimal_from_int(s->count, &count);
-    unsigned more =
-        call->type.decimals > sum.scale ? (unsigned)(call->type.decimals - sum.scale) : 0u;
-    (void)decimal_div(&sum, &count, more, &sum);
+    (void)decimal_div(&sum, &count, ctx->cast->div_precision_increment, &sum);
+    unsigned own = sum.scale;
     (void)decimal_round(&sum, call->type.decimals, DECIMAL_HALF_UP, &sum);
+    decimal_set_filled(&sum, own);
     vec_set_decimal(out, row, &sum);
     return ERR_OK;
 }

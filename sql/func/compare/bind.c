@@ -442,6 +442,7 @@ db_err compare_bind_extreme(BIND_ARGS)
     for (uint32_t i = 0; i < call->arg_count && t.id == TYPE_DECIMAL; i++) {
         args[i].want_cast |= args[i].is_placeholder; /* its value has the decimals of its own */
         args[i].want = args[i].is_placeholder ? t : args[i].want;
+        args[i].want.wire |= TYPE_W_OWN_SCALE;
     }
     func__result(call, args, t);
     call->coercibility = coercibility;
