@@ -82,6 +82,8 @@ know).
 - `SET_VAR`: after an INSERT with `insert_id` the next row gets the number that it would have had (MySQL: 0), and after `max_join_size`
   `sql_big_selects` is what it was (MySQL: by that variable). Clients that follow the session's state are told nothing of it (MySQL tells
   the values that are back).
+- SLEEP() that KILL QUERY or the statement's time cuts short is 1 in a SELECT that has its one row. In DO, SET and statements that change
+  something, and under DISTINCT, HAVING or a subquery, the statement fails (MySQL goes on with 1).
 - Depth: an expression, a join and a chain of set operations go 400 levels deep (1436 beyond; MySQL goes by its thread's stack, some thousands). Terms of AND and OR, lists
   and branches of CASE are no levels; each operand of a UNION is one.
 - LOCK TABLES: a table that a schema statement of the session itself gave a new id (ALTER by copy, TRUNCATE) is locked anew, and another

@@ -54,6 +54,24 @@ db_err exec__missing_default(struct exec_ctx *ctx, const struct column_def *c, b
     return ERR_OK;
 }
 
+/* MYSQL: a statement that is to end, by KILL QUERY or by its time, is looked at when it reads
+ * another row: one with a single row answers it, with a SLEEP() that is 1. */
+static bool has_one_row(struct exec_ctx *ctx)
+{
+    const struct plan_node *n = ctx->plan->root;
+    uint64_t limit = UINT64_MAX;
+    if (ctx->plan->shape == PLAN_SHAPE_POINT_SELECT) {
+        return true;
+    }
+    if (n->kind == PLAN_LIMIT && !n->u.limit.calc_found_rows &&
+        exec__limit_value(ctx, n->u.limit.limit, UINT64_MAX, &limit) == ERR_OK && limit <= 1) {
+        return true;
+    }
+    n = n->kind == PLAN_LIMIT ? n->children[0] : n;
+    return n->kind == PLAN_PROJECT ? n->children[0]->kind == PLAN_DUAL
+                                   : n->kind == PLAN_VALUES && n->u.values.row_count == 1;
+}
+
 static db_err drain(struct exec_ctx *ctx, struct op *root, exec_rows_fn rows, void *arg)
 {
     struct chunk *chunk;
@@ -65,6 +83,9 @@ static db_err drain(struct exec_ctx *ctx, struct op *root, exec_rows_fn rows, vo
         }
         if (rows != NULL && chunk->count != 0) {
             TRY(rows(arg, chunk));
+        }
+        if (UNLIKELY(ctx->eval.env != NULL && ctx->eval.env->cut) && has_one_row(ctx)) {
+            return ERR_OK;
         }
     }
 }
@@ -171,6 +192,11 @@ db_err exec_run(struct exec_ctx *ctx, exec_rows_fn rows, void *arg)
     if (err != ERR_OK) {
         return err;
     }
+    struct eval_env *env = ctx->eval.env;
+    if (env != NULL) {
+        env->may_cut = ctx->plan->kind == BOUND_SELECT;
+        env->cut = false;
+    }
     struct arena *cast_arena = ctx->eval.cast->arena;
     ctx->eval.cast->arena = ctx->eval.arena; /* what casts make lives as long as their chunk */
     if (ctx->short_paths && ctx->counters == NULL) {
@@ -185,5 +211,8 @@ db_err exec_run(struct exec_ctx *ctx, exec_rows_fn rows, void *arg)
         fk_close(ctx);
     }
     ctx->eval.cast->arena = cast_arena;
+    if (env != NULL) {
+        env->may_cut = env->cut = false;
+    }
     return err;
 }

@@ -60,12 +60,15 @@ struct eval_env {
     struct slice current_role;
     struct slice version;
     struct rand *rand;
+    bool may_cut; /* whoever evaluates looks at `cut`, or comes to a checkpoint */
+    bool cut;     /* a SLEEP() was ended early, because the statement is to end */
 };
 struct eval_env_ops {
     const char *name;
     void (*set_last_insert_id)(struct eval_env *env, uint64_t id);
-    /* Parks. Ends early with ERR_CANCELED. */
-    db_err (*sleep)(struct eval_env *env, uint64_t us);
+    /* Parks. *ret_cut: it was ended early, with the statement. Where that may not be
+     * (env->may_cut), it is an error: ERR_CANCELED, ERR_TIMEOUT. */
+    db_err (*sleep)(struct eval_env *env, uint64_t us, bool *ret_cut);
     /* GET_LOCK and relatives: ret -1 = NULL. May park. */
     db_err (*get_lock)(struct eval_env *env, struct slice name, double timeout_s, struct diag *diag,
                        int *ret);

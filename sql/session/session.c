@@ -602,12 +602,15 @@ static void wait_ends(struct sql_session *s)
     atomic_store_explicit(&s->state, NULL, memory_order_release);
 }
 
-static db_err env_sleep(struct eval_env *env, uint64_t us)
+static db_err env_sleep(struct eval_env *env, uint64_t us, bool *ret_cut)
 {
-    wait_begins(of_env(env), "User sleep");
+    struct sql_session *s = of_env(env);
+    wait_begins(s, "User sleep");
     db_err err = fiber_sleep(us * NS_PER_US);
-    wait_ends(of_env(env));
-    return err;
+    wait_ends(s);
+    *ret_cut = err != ERR_OK && env->may_cut && !sql_session_killed(s) &&
+               (err == ERR_TIMEOUT || err == ERR_CANCELED);
+    return *ret_cut ? ERR_OK : err;
 }
 
 /* MYSQL: names are compared in lower case, as names of the system are. */

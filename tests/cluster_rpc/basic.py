@@ -299,10 +299,11 @@ class Basic:
             if not set(ids) <= shown:
                 raise AssertionError("SHOW PROCESSLIST lacks %r" % sorted(set(ids) - shown))
         result = []
-        t = threading.Thread(target=lambda: result.append((time.monotonic(), error_of(all_[1], "SELECT SLEEP(20)"))))
+        long = "SELECT COUNT(*) FROM (SELECT 1 UNION SELECT 2) t WHERE SLEEP(20)"
+        t = threading.Thread(target=lambda: result.append((time.monotonic(), error_of(all_[1], long))))
         began = time.monotonic()
         t.start()
-        under_way(all_[0], all_[1], "SELECT SLEEP(20)")
+        under_way(all_[0], all_[1], long)
         run(all_[0], "KILL QUERY %d" % ids[1])
         t.join(30)
         if not result or result[0][1] != 1317 or result[0][0] - began > 15:

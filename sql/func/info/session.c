@@ -125,7 +125,7 @@ db_err info_bind_sleep(BIND_ARGS)
     return ERR_OK;
 }
 
-/* 0 when it slept, 1 when it was interrupted (the statement goes on to its own check). */
+/* 0 when it slept, 1 when it was interrupted: then the statement ends when it looks at that. */
 db_err info_sleep(EVAL_ARGS)
 {
     (void)call;
@@ -138,8 +138,11 @@ db_err info_sleep(EVAL_ARGS)
         }
         const double seconds_max = 1e9;
         seconds = seconds > seconds_max ? seconds_max : seconds;
-        TRY(ctx->env->ops->sleep(ctx->env, (uint64_t)(seconds * US_PER_SECOND)));
-        vec_set_i64(out, row, 0);
+        bool cut = ctx->env->cut;
+        TRY(cut ? ERR_OK
+                : ctx->env->ops->sleep(ctx->env, (uint64_t)(seconds * US_PER_SECOND), &cut));
+        ctx->env->cut = cut;
+        vec_set_i64(out, row, cut);
     }
     return ERR_OK;
 }
