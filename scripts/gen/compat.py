@@ -227,7 +227,12 @@ know).
 - A pattern of JSON Schema that takes ten million attempts ends with 3699.
 - Text of a DOUBLE or FLOAT: `ANY_VALUE(column)` of groups is the column's (MySQL an expression's). MySQL cuts the text of a column to 22 characters when
   it is computed of a window function.
-- The sql_mode `PAD_CHAR_TO_FULL_LENGTH` is refused (1235). INFORMATION_SCHEMA says nothing of a view whose tables are gone (MySQL: warning 1356, and no
+- sql_mode `PAD_CHAR_TO_FULL_LENGTH`: VIRTUAL columns of a table that has an index on one (or on an expression) are made of text without
+  blanks, so that rows are found by it in any mode: MySQL leaves entries behind in it, and misses rows. Where blanks count (NO PAD), keys serve equalities only, and
+  the order of a CHAR is its text's, blanks included: MySQL's is that of the key where it reads by one. `x IN (SELECT .. UNION ..)`
+  compares with text as long as the union's column (MySQL: as each SELECT's). 1292 of a number made of such text by a derived table, FIELD or a function of
+  time shows the blanks. CONVERT TO CHARACTER SET leaves a default as it is.
+- INFORMATION_SCHEMA says nothing of a view whose tables are gone (MySQL: warning 1356, and no
   rows of it in `COLUMNS`); `VIEW_TABLE_USAGE` has no views of the system. A view whose condition reads its own table can be changed.
 - INSERT of many rows (LOAD DATA, INSERT ... SELECT, CREATE TABLE ... SELECT) with autocommit keeps its rows on disk until the commit. From
   row 4,096 on a duplicate is found there: the one with the lowest key is told of.

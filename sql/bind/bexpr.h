@@ -107,8 +107,9 @@ struct bexpr {
             uint32_t slot;                /* set by the physical planner */
             uint32_t depth;               /* OUTER: 1 = directly enclosing query */
             const struct lcolumn *origin; /* its names, for messages; or NULL */
-        } column;                         /* COLUMN, OUTER, INSERT_VALUE */
-        struct func_call *func;           /* FUNC */
+            bool padded;        /* its text is read as long as its type (type_reads_padded) */
+        } column;               /* COLUMN, OUTER, INSERT_VALUE */
+        struct func_call *func; /* FUNC */
         struct {
             bool explicit_cast;
             bool try_null;

@@ -171,6 +171,7 @@ static db_err set_columns(struct binder *b, struct cte_def *c, const struct bloc
         }
         col->type.flags = (uint8_t)(col->type.flags & ~(TYPE_F_NOT_NULL | TYPE_F_EXPR));
         col->made = MADE_STORED;
+        col->own_char = column || col->own_char;
         col->text_collation = 0;
         col->def = col->base = col->keyed = NULL;
     }

@@ -138,14 +138,14 @@ static db_err unassigned(struct binder *b, const struct column_def *c, struct be
 {
     struct value v;
     if (c->default_kind == DEFAULT_CONST) {
-        return bind__const(b, &c->default_value, &c->type, 2, ret);
+        return bind__held_const(b, &c->default_value, &c->type, ret);
     }
     if ((c->type.flags & TYPE_F_NOT_NULL) != 0) {
         value_set_zero(&v, &c->type);
     } else {
         value_set_null(&v, &c->type);
     }
-    return bind__const(b, &v, &c->type, 2, ret);
+    return bind__held_const(b, &v, &c->type, ret);
 }
 
 /* A column that DEFAULT was assigned to before. An expression that reads columns is computed only
@@ -159,7 +159,7 @@ static db_err assigned_default(struct binder *b, const struct table_def *t,
         TRY(parser_parse_expr(b->arena, c->default_expr, &po, b->diag, &ast));
         TRY(bind_scalar(b->arena, b->opts, ast, t, b->diag, ret));
         if (!bexpr_reads_columns(*ret)) {
-            return bind__cast(b, *ret, &c->type, false, ret);
+            return bind__held(b, *ret, &c->type, ret);
         }
     }
     return unassigned(b, c, ret);
@@ -188,7 +188,7 @@ static db_err earlier_columns(struct binder *b, const struct bound_target *t, st
             }
             *ret = bexpr_clone(b->arena, row[i]);
             return *ret == NULL ? ERR_NOMEM
-                                : bind__cast(b, *ret, &t->def->columns[ordinal].type, false, ret);
+                                : bind__held(b, *ret, &t->def->columns[ordinal].type, ret);
         }
     }
     for (uint32_t i = 0; i < t->def->column_count; i++) {

@@ -462,7 +462,7 @@ static db_err constant_default(struct binder *b, const struct column_def *def, s
         return ERR_OK;
     }
     switch (def->default_kind) {
-    case DEFAULT_CONST: return bind__const(b, &def->default_value, &def->type, 2, ret);
+    case DEFAULT_CONST: return bind__held_const(b, &def->default_value, &def->type, ret);
     case DEFAULT_NULL:
         value_set_null(&null, &def->type);
         return bind__const(b, &null, &def->type, 2, ret);
@@ -563,6 +563,7 @@ static db_err bind_values_ref(struct binder *b, struct scope *scope, const struc
         return ERR_NOMEM;
     }
     e->u.column.id = scope->insert_new[col->ordinal];
+    e->u.column.padded = type_reads_padded(&col->type, b->opts->sql_mode);
     e->coercibility = 2;
     e->type.flags = (uint8_t)(e->type.flags & ~TYPE_F_NOT_NULL);
     *ret = e;

@@ -352,6 +352,19 @@ db_err bind__op(struct binder *b, const char *op, struct bexpr **args, uint32_t 
                 struct bexpr **ret);
 db_err bind__op2(struct binder *b, const char *op, struct bexpr *x, struct bexpr *y,
                  struct bexpr **ret);
+/* padded_text.c. What is made a number of type `to`: a column that is read with blanks comes
+ * without them. */
+db_err bind__number_source(struct binder *b, const struct sql_type *to, bool is_explicit,
+                           struct bexpr **io);
+/* What a column of the type that holds v, or what is stored of e, is read as. */
+db_err bind__held_const(struct binder *b, const struct value *v, const struct sql_type *type,
+                        struct bexpr **ret);
+db_err bind__held(struct binder *b, struct bexpr *e, const struct sql_type *type,
+                  struct bexpr **ret);
+/* A side of a set operation, whose columns have the types of the common ones: CHAR as long as that
+ * is. */
+db_err bind__pad_side(struct binder *b, const struct lcolumn *common, uint32_t count,
+                      struct lnode **io);
 /* AND/OR of a list; flattens; an empty list is TRUE/FALSE. */
 db_err bind__logic(struct binder *b, enum bexpr_kind kind, struct bexpr **args, uint32_t count,
                    struct bexpr **ret);

@@ -169,6 +169,7 @@ static db_err bind_column(struct table_build *t, const struct ast_json_column *a
     t->cols[t->count++] = (struct lcolumn){.id = bind__new_col(b),
                                            .type = c->type,
                                            .coercibility = 2,
+                                           .own_char = true,
                                            .name = name,
                                            .org_name = name,
                                            .table = t->table,

@@ -74,7 +74,8 @@ static db_err cast_side(struct binder *b, struct lnode **io, const struct lcolum
             any = true;
         }
     }
-    return any ? bind__project(b, items, n, io) : ERR_OK;
+    TRY(any ? bind__project(b, items, n, io) : ERR_OK);
+    return bind__pad_side(b, common, n, io);
 }
 
 /* MYSQL: the rows of a union, and of a derived table that is not merged, lie in a table: their
@@ -246,6 +247,7 @@ static db_err common_columns(struct binder *b, enum ast_setop_kind op,
         }
         widen_text(&c->type);
         c->made = MADE_STORED;
+        c->own_char = true;
         c->text_collation = 0;
         c->copied = NULL;
         c->def = c->base = c->keyed = NULL;

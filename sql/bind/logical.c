@@ -5,6 +5,11 @@
 
 #include "sql/func/func.h"
 
+bool lcolumn_reads_padded(const struct lcolumn *c, uint64_t sql_mode)
+{
+    return type_reads_padded(&c->type, sql_mode) && (c->def != NULL || c->own_char);
+}
+
 bool lnode_gives(const struct lnode *n, col_id_t id)
 {
     for (uint32_t i = 0; i < n->column_count; i++) {

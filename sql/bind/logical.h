@@ -65,6 +65,7 @@ struct lcolumn {
     bool hidden;                    /* not in SELECT *: USING duplicates, row ids */
     bool own_name; /* a result shows `name`, however the reference to it is written */
     uint8_t made;  /* enum column_made */
+    bool own_char; /* a CHAR that is no expression, though it has no `def` */
     bool in_blob;  /* bytes: an expression that lies in a BLOB of a derived table kept apart */
     bool steady;   /* of a derived table: it has one value (bind__is_steady) */
     const struct sql_type *announced; /* to a client that is sent the value's text; or NULL */
@@ -372,6 +373,9 @@ struct bound_stmt {
 
 /* Is it one of the node's columns? */
 bool lnode_gives(const struct lnode *n, col_id_t id);
+/* Is its text made as long as its type where it is read? Behind that, in what a query gives, it is
+ * so already. */
+bool lcolumn_reads_padded(const struct lcolumn *c, uint64_t sql_mode);
 /* True when a conjunct cannot hold for a row whose columns of n are all NULL. made: by col_id, what
  * stands behind columns of projections between n and the conjunct; or NULL. */
 bool lnode_nulls_refused(const struct lnode *n, struct bexpr *const *made,

@@ -406,6 +406,7 @@ db_err bind__cast_stored(struct binder *b, struct bexpr *e, const struct sql_typ
     if (c == NULL) {
         return ERR_NOMEM;
     }
+    TRY(bind__number_source(b, to, is_explicit, &e));
     c->type.wire &= is_explicit ? UINT16_MAX : (uint16_t)~TYPE_W_ZERO_NULL;
     c->type.wire |= check_of_wide(e, to);
     if (!is_explicit && type_is_string(to) &&

@@ -52,6 +52,7 @@ struct bexpr *bind__column_expr(struct binder *b, const struct lcolumn *c)
     if (e != NULL) {
         e->u.column.id = c->id;
         e->u.column.origin = c;
+        e->u.column.padded = lcolumn_reads_padded(c, b->opts->sql_mode);
         e->coercibility = c->coercibility;
         if (c->type.id == TYPE_JSON) {
             e->json_source = arena_strdup(b->arena, c->name);

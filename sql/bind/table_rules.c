@@ -1,6 +1,7 @@
 #include "sql/bind/table_rules.h"
 
 #include "sql/parser/parser.h"
+#include "sql/types/sql_mode.h"
 
 static bool is_subquery(const struct bexpr *e)
 {
@@ -56,6 +57,32 @@ static db_err bind_text(struct rule_binder *b, struct slice text, struct bexpr *
                : bind_scalar(b->arena, b->opts, ast, b->table, b->diag, ret);
 }
 
+/* Does an index hold what VIRTUAL columns are? */
+static bool keeps_virtual(const struct table_def *t)
+{
+    for (uint32_t i = 0; i < t->index_count; i++) {
+        for (uint32_t p = 0; p < t->indexes[i].part_count; p++) {
+            if (t->columns[t->indexes[i].parts[p].column].generated == GENERATED_VIRTUAL) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* What a key holds of a row must be found again under any sql_mode: VIRTUAL columns of a table that
+ * has one in an index are made of text as it is stored, and so is whatever they read. */
+static db_err bind_generated(struct rule_binder *b, const struct column_def *c, struct bexpr **ret)
+{
+    struct bind_opts stored = *b->opts;
+    struct rule_binder own = *b;
+    if (c->generated == GENERATED_VIRTUAL && keeps_virtual(b->table)) {
+        stored.sql_mode &= ~SQL_MODE_PAD_CHAR_TO_FULL_LENGTH;
+        own.opts = &stored;
+    }
+    return bind_text(&own, c->generated_expr, ret);
+}
+
 static db_err bind_columns(struct rule_binder *b, enum rules_defaults defaults)
 {
     struct table_rules *r = b->rules;
@@ -63,7 +90,7 @@ static db_err bind_columns(struct rule_binder *b, enum rules_defaults defaults)
         const struct column_def *c = &b->table->columns[i];
         struct bexpr *e;
         if (c->generated != GENERATED_NO) {
-            TRY(bind_text(b, c->generated_expr, &e));
+            TRY(bind_generated(b, c, &e));
             r->generated[r->generated_count++] = (struct rule_column){i, e};
         } else if (defaults != RULES_NO_DEFAULTS && c->default_kind == DEFAULT_EXPR) {
             TRY(bind_text(b, c->default_expr, &e));
@@ -193,7 +220,7 @@ db_err bind_virtual_columns(struct arena *arena, const struct bind_opts *opts,
             const struct column_def *c = &table->columns[i];
             if (c->generated == GENERATED_VIRTUAL && (wanted == NULL || wanted[i] || r->reads[i])) {
                 all[--at].column = i;
-                TRY(bind_text(&b, c->generated_expr, &all[at].expr));
+                TRY(bind_generated(&b, c, &all[at].expr));
                 bexpr_note_columns(all[at].expr, r->reads);
             }
         }

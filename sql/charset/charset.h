@@ -198,6 +198,10 @@ static inline struct slice charset_substring(const struct charset *cs, struct sl
 struct slice charset_trim_space(struct slice s);
 /* The same in any charset: U+0020 as cs writes it. */
 struct slice charset_trim_pad(const struct charset *cs, struct slice s);
+/* s with spaces behind it, `chars` characters in all: in the arena; s itself when it has as many.
+ * Errors: ERR_NOMEM, ERR_LIMIT. */
+MUST_USE db_err charset_pad(const struct charset *cs, struct slice s, size_t chars,
+                            struct arena *arena, struct slice *ret);
 /* The first `mark`, an ASCII character that is part of no other one (a comma), which has cs->minlen
  * bytes; NULL: there is none. */
 const uint8_t *charset_find_mark(const struct charset *cs, struct slice s, char mark);

@@ -80,6 +80,33 @@ static void expect_convert(const char *from, struct slice s, const char *to, str
     buf_fini(&b);
 }
 
+static void check_pad(struct arena *arena, const char *charset, struct slice text, size_t chars,
+                      struct slice wanted)
+{
+    const struct charset *cs = charset_by_name(slice_str(charset));
+    struct slice full;
+    assert_int_equal(charset_pad(cs, text, chars, arena, &full), ERR_OK);
+    assert_true(slice_eq(full, wanted));
+    assert_true(slice_eq(charset_trim_pad(cs, full), charset_trim_pad(cs, text)));
+}
+
+static void test_pad(void **state UNUSED)
+{
+    struct arena arena;
+    arena_init(&arena, NULL, NULL, 0);
+    check_pad(&arena, "latin1", SLICE_LIT("a"), 3, SLICE_LIT("a  "));
+    check_pad(&arena, "latin1", SLICE_EMPTY, 2, SLICE_LIT("  "));
+    check_pad(&arena, "utf8mb4", SLICE_LIT("\xc3\xa9"), 3, SLICE_LIT("\xc3\xa9  "));
+    check_pad(&arena, "gbk", SLICE_LIT("\xd2\xbb"), 2, SLICE_LIT("\xd2\xbb "));
+    check_pad(&arena, "utf16", SLICE_LIT("\0a"), 2, SLICE_LIT("\0a\0 "));
+    struct slice own = SLICE_LIT("abc");
+    struct slice full;
+    assert_int_equal(charset_pad(charset_by_name(SLICE_LIT("utf8mb4")), own, 3, &arena, &full),
+                     ERR_OK);
+    assert_ptr_equal(full.ptr, own.ptr);
+    arena_fini(&arena);
+}
+
 static void test_convert(void **state UNUSED)
 {
     expect_convert("utf8mb4", SLICE_LIT("caf\xc3\xa9 \xe2\x82\xac"), "latin1",
@@ -168,8 +195,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_registry),   cmocka_unit_test(test_require),
-        cmocka_unit_test(test_characters), cmocka_unit_test(test_convert),
-        cmocka_unit_test(test_locate),     cmocka_unit_test(test_hash),
+        cmocka_unit_test(test_characters), cmocka_unit_test(test_pad),
+        cmocka_unit_test(test_convert),    cmocka_unit_test(test_locate),
+        cmocka_unit_test(test_hash),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -142,6 +142,31 @@ struct slice charset_trim_pad(const struct charset *cs, struct slice s)
     return s;
 }
 
+db_err charset_pad(const struct charset *cs, struct slice s, size_t chars, struct arena *arena,
+                   struct slice *ret)
+{
+    size_t count = cs->maxlen == 1 ? s.len : charset_char_count(cs, s);
+    uint8_t space[8];
+    if (count >= chars) {
+        *ret = s;
+        return ERR_OK;
+    }
+    unsigned unit = charset_encode(cs, ' ', space);
+    size_t len = s.len + (chars - count) * unit;
+    uint8_t *p = arena_alloc(arena, len);
+    if (p == NULL) {
+        return ERR_NOMEM;
+    }
+    if (s.len != 0) {
+        memcpy(p, s.ptr, s.len);
+    }
+    for (size_t at = s.len; at < len; at += unit) {
+        memcpy(p + at, space, unit);
+    }
+    *ret = slice_of(p, len);
+    return ERR_OK;
+}
+
 const uint8_t *charset_find_mark(const struct charset *cs, struct slice s, char mark)
 {
     if (cs->minlen == 1) {

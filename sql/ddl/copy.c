@@ -124,7 +124,12 @@ static db_err convert(struct copier *c, const struct column_def *to, const struc
                                   .table = "#sql-temporary",
                                   .as_text = true};
     c->cast.row = c->number;
-    db_err err = type_store(&c->cast, &to->type, &target, &from->type, v, ret);
+    struct value read = *v;
+    if (type_reads_padded(&from->type, c->a->ctx->bind->sql_mode)) {
+        TRY(charset_pad(collation_by_id(from->type.collation)->cs, v->str, from->type.length,
+                        c->cast.arena, &read.str));
+    }
+    db_err err = type_store(&c->cast, &to->type, &target, &from->type, &read, ret);
     if (err == ERR_SQL && c->a->ctx->diag != NULL && c->a->ctx->diag->number == ER_DATA_TOO_LONG &&
         is_cut(&from->type, &to->type)) {
         return my_error(c->a->ctx->diag, WARN_DATA_TRUNCATED, target.column, (long)c->number);

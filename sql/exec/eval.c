@@ -523,7 +523,8 @@ static db_err eval_outer(struct exec_ctx *ctx, struct expr_state *s, struct vect
     for (const struct outer_frame *f = ctx->outer; f != NULL; f = f->up) {
         for (uint32_t i = 0; i < f->count; i++) {
             if (f->ids[i] == s->e->u.column.id) {
-                return exec__const_result(ctx, s, &f->values[i], ret);
+                return s->e->u.column.padded ? exec__padded_value(ctx, s, &f->values[i], ret)
+                                             : exec__const_result(ctx, s, &f->values[i], ret);
             }
         }
     }
@@ -638,7 +639,7 @@ db_err exec__eval(struct exec_ctx *ctx, struct expr_state *s, const struct eval_
     case BEXPR_COLUMN:
         ASSERT_SLOW(rows->in != NULL && e->u.column.slot < rows->in->column_count);
         *ret = &rows->in->columns[e->u.column.slot];
-        return ERR_OK;
+        return UNLIKELY(e->u.column.padded) ? exec__padded(ctx, s, rows, ret) : ERR_OK;
     case BEXPR_CONST: return eval_const(ctx, s, &e->u.constant, ret);
     case BEXPR_PARAM: return eval_const(ctx, s, &ctx->params[e->u.param], ret);
     case BEXPR_FUNC:
@@ -711,6 +712,9 @@ db_err exec__truth(struct exec_ctx *ctx, const struct vector *v, uint32_t row, b
     }
     struct value x;
     vector_get(v, row, &x);
+    if (type_reads_padded(v->type, ctx->sql_mode)) { /* MYSQL: the number that a column is */
+        x.str = charset_trim_pad(collation_by_id(v->type->collation)->cs, x.str);
+    }
     return value_is_true(ctx->eval.cast, v->type, &x, ret);
 }
 

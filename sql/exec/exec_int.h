@@ -71,6 +71,14 @@ db_err exec__result(struct exec_ctx *ctx, struct expr_state *s, const struct eva
 /* As exec__result for a constant of one value. */
 db_err exec__const_result(struct exec_ctx *ctx, struct expr_state *s, const struct value *v,
                           struct vector **ret);
+/* eval_padded.c. Of the rows of *io, a column that is read with blanks behind its text. */
+db_err exec__padded(struct exec_ctx *ctx, struct expr_state *s, const struct eval_rows *rows,
+                    struct vector **io);
+/* exec__const_result of such a column's value. */
+db_err exec__padded_value(struct exec_ctx *ctx, struct expr_state *s, const struct value *v,
+                          struct vector **ret);
+/* A row whose values by ordinal may have been read so becomes what is stored. */
+void exec__unpad_row(const struct exec_ctx *ctx, const struct table_def *t, struct value *row);
 uint16_t *exec__scratch(struct exec_ctx *ctx, struct expr_state *s); /* NULL: out of memory */
 /* dst[row] = src[row] for the rows; same physical kind. */
 void exec__copy_rows(struct vector *dst, const struct vector *src, const uint16_t *sel, uint32_t n);

@@ -87,6 +87,9 @@ db_err exec__stored_form(struct exec_ctx *ctx, const struct sql_type *column,
         column->id <= TYPE_LONGBLOB && type_phys(column) == PHYS_STR && v->phys == PHYS_STR;
     if (same_text) {
         *ret = *v;
+        if (type_reads_padded(column, ctx->sql_mode)) { /* keys are without blanks */
+            ret->str = charset_trim_pad(collation_by_id(column->collation)->cs, v->str);
+        }
         return ERR_OK;
     }
     bool named = type->id == TYPE_ENUM || type->id == TYPE_SET;

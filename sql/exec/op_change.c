@@ -371,13 +371,17 @@ static db_err batch_room(struct op_change *s, struct exec_ctx *ctx, uint32_t tar
 }
 
 /* The table's row number `at` of the batch, from what is kept of it. */
-static void row_of_source(struct op_change *s, uint32_t target, uint32_t at)
+static void row_of_source(struct op_change *s, const struct exec_ctx *ctx, uint32_t target,
+                          uint32_t at)
 {
     const struct plan_target *t = &s->op.node->u.dml.targets[target];
     struct changed_rows *c = &s->targets[target];
     uint32_t width = t->table->column_count;
     for (uint32_t i = 0; c->rows != c->source && i < width; i++) {
         c->rows[(size_t)at * width + i] = c->source[(size_t)at * c->width + t->slots[i]];
+    }
+    if (UNLIKELY((ctx->sql_mode & SQL_MODE_PAD_CHAR_TO_FULL_LENGTH) != 0)) {
+        exec__unpad_row(ctx, t->table, &c->rows[(size_t)at * width]); /* a view may lie between */
     }
 }
 
@@ -400,7 +404,7 @@ static db_err read_batch(struct op_change *s, struct exec_ctx *ctx, uint32_t tar
         }
     }
     for (uint32_t r = 0; r < n; r++) {
-        row_of_source(s, target, r);
+        row_of_source(s, ctx, target, r);
     }
     if (c->none != NULL) {
         const struct plan_target *t = &s->op.node->u.dml.targets[target];
@@ -616,7 +620,7 @@ static db_err change_chunk(struct op_change *s, struct exec_ctx *ctx, const stru
         for (uint32_t k = 0; k < c->width; k++) {
             vector_get(&in->columns[c->slots[k]], chunk_row(in, i), &c->source[k]);
         }
-        row_of_source(s, 0, 0);
+        row_of_source(s, ctx, 0, 0);
         *io_number =
             s->scan == NULL ? *io_number + 1 : exec__scan_met(s->scan) + chunk_row(in, i) + 1;
         TRY(s->op.node->kind == PLAN_UPDATE ? update_one(s, ctx, 0, 0, *io_number)

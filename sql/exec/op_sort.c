@@ -45,7 +45,7 @@ static db_err prepare_keys(struct op_sort *s, struct exec_ctx *ctx)
     for (uint32_t i = 0; i < count; i++) {
         const struct bexpr *e = n->u.sort.keys[i].expr;
         s->keys[i].descending = n->u.sort.keys[i].descending;
-        if (e->kind == BEXPR_COLUMN) {
+        if (e->kind == BEXPR_COLUMN && !e->u.column.padded) {
             s->keys[i].column = e->u.column.slot;
             continue;
         }

@@ -35,7 +35,7 @@ struct op_window {
 static db_err column_of(struct op_window *s, struct exec_ctx *ctx, const struct bexpr *e,
                         uint32_t *ret)
 {
-    if (e->kind == BEXPR_COLUMN) {
+    if (e->kind == BEXPR_COLUMN && !e->u.column.padded) {
         *ret = e->u.column.slot;
         return ERR_OK;
     }

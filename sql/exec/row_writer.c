@@ -97,7 +97,11 @@ static db_err print_key_part(struct row_writer *w, const struct column_def *c, u
     struct slice text;
     const struct collation *of = collation_by_id(c->type.collation);
     if (c->element == NULL && !v->is_null && type_is_string(&c->type) && of != NULL) {
-        return print_key_text(w, of, prefix, without_fill(&c->type, v->str), out);
+        struct slice shown = without_fill(&c->type, v->str);
+        if (type_reads_padded(&c->type, w->ctx->sql_mode)) {
+            TRY(charset_pad(of->cs, shown, c->type.length, w->ctx->eval.arena, &shown));
+        }
+        return print_key_text(w, of, prefix, shown, out);
     }
     if (c->element == NULL || v->is_null) {
         return row_print_part(w->ctx, &c->type, v, out);

@@ -95,7 +95,7 @@ static db_err give(struct exec_ctx *ctx, struct point *p, exec_rows_fn rows, voi
     for (uint32_t i = 0; i < n->column_count; i++) {
         const struct bexpr *e = n->u.project.exprs[i];
         struct vector *v;
-        if (e->kind == BEXPR_COLUMN) {
+        if (e->kind == BEXPR_COLUMN && !e->u.column.padded) {
             v = &p->row.columns[e->u.column.slot];
         } else {
             struct expr_state *s;

@@ -92,6 +92,7 @@ static bool gives_order(struct lnode *n, const struct path *p, const struct want
         }
         part = part < p->eq_count ? p->eq_count : part;
         if (part >= p->index->part_count || p->index->parts[part].prefix_len != 0 ||
+            opt__padded_unlike_keys(e) ||
             opt__part_column(n, &p->index->parts[part])->id != e->u.column.id) {
             return false;
         }

@@ -126,6 +126,7 @@ struct bexpr *opt__column(struct optimizer *o, const struct lcolumn *c)
         e->type = c->type;
         e->coercibility = c->coercibility;
         e->u.column.id = c->id;
+        e->u.column.padded = lcolumn_reads_padded(c, o->opts->bind->sql_mode);
     }
     return e;
 }

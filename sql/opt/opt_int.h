@@ -48,6 +48,7 @@ bool opt__reads_any(const struct bexpr *e, const struct lnode *n);
  * variables, outer columns, subqueries that depend on nothing. */
 bool opt__is_free(const struct bexpr *e);
 /* An expression that reads the column. NULL: out of memory. */
+bool opt__padded_unlike_keys(const struct bexpr *e); /* range_match.c */
 struct bexpr *opt__column(struct optimizer *o, const struct lcolumn *c);
 /* e with columns replaced: by[i] for column ids[i]; the rest as it is. NULL: out of memory. */
 struct bexpr *opt__substitute(struct optimizer *o, const struct bexpr *e, const struct lproj *by,

@@ -27,6 +27,14 @@ static bool keeps_order(const struct bexpr *cast)
     return type_has_date(from) && to->id == TYPE_DATETIME;
 }
 
+/* Is text compared with blanks behind it that keys are without, and which count? Then keys tell of
+ * equality alone, and that not exactly: what is looked for is trimmed (sql/exec/key_bounds.c). */
+bool opt__padded_unlike_keys(const struct bexpr *e)
+{
+    return e->kind == BEXPR_COLUMN && e->u.column.padded &&
+           collation_by_id(e->type.collation)->pad == COLLATION_NO_PAD;
+}
+
 static bool is_column(const struct bexpr *e, col_id_t id, bool *ret_bare)
 {
     *ret_bare = e->kind == BEXPR_COLUMN;
@@ -36,10 +44,11 @@ static bool is_column(const struct bexpr *e, col_id_t id, bool *ret_bare)
     return e->kind == BEXPR_COLUMN && e->u.column.id == id;
 }
 
-static bool exact_bound(const struct lcolumn *c, const struct bexpr *v, bool bare,
-                        const struct index_part *part)
+static bool exact_bound(const struct lcolumn *c, const struct bexpr *x, const struct bexpr *v,
+                        bool bare, const struct index_part *part)
 {
-    if (!bare || part->prefix_len != 0 || type_phys(&c->type) != type_phys(&v->type)) {
+    if (!bare || part->prefix_len != 0 || type_phys(&c->type) != type_phys(&v->type) ||
+        opt__padded_unlike_keys(x)) {
         return false;
     }
     if (type_is_string(&c->type)) {
@@ -101,7 +110,11 @@ static bool match_comparison(const struct lcolumn *c, const struct index_part *p
             continue;
         }
         enum match_kind kind = side == 0 ? ops[op].kind : ops[op].swapped;
-        *ret = (struct match){.kind = kind, .count = 1, .exact = exact_bound(c, value, bare, part)};
+        if (kind != MATCH_VALUES && opt__padded_unlike_keys(e->args[side])) {
+            continue;
+        }
+        bool exact = exact_bound(c, e->args[side], value, bare, part);
+        *ret = (struct match){.kind = kind, .count = 1, .exact = exact};
         switch ((int)kind) {
         case MATCH_LOW:
             ret->one.low = value;
@@ -173,7 +186,7 @@ static db_err match_in(struct optimizer *o, const struct lcolumn *c, const struc
     }
     for (uint32_t i = 0; i < count; i++) {
         ret->several[i] = (struct scan_choice){.is_value = true, .value = e->args[i + 1]};
-        ret->exact = ret->exact && exact_bound(c, e->args[i + 1], bare, part);
+        ret->exact = ret->exact && exact_bound(c, e->args[0], e->args[i + 1], bare, part);
     }
     *ret_is = true;
     return ERR_OK;

@@ -168,7 +168,11 @@ static db_err take_expr(struct decoder *x, const pb_expr *p, unsigned depth, str
     *ret = e;
     switch ((int)e->kind) {
     case BEXPR_CONST: return take_value(p->constant, &e->type, &e->u.constant);
-    case BEXPR_COLUMN: e->u.column.slot = p->slot; return p->slot < x->width ? ERR_OK : ERR_CORRUPT;
+    case BEXPR_COLUMN:
+        e->u.column.slot = p->slot;
+        e->u.column.padded = (p->flags & EXPR_PADDED) != 0;
+        return p->slot < x->width && (!e->u.column.padded || e->type.id == TYPE_CHAR) ? ERR_OK
+                                                                                      : ERR_CORRUPT;
     case BEXPR_FUNC: return take_func(x, p, e);
     case BEXPR_IN_LIST:
         e->u.negated = (p->flags & EXPR_NEGATED) != 0;

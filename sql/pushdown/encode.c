@@ -24,7 +24,8 @@ static ProtobufCBinaryData bytes_of(struct slice s)
 
 uint32_t pushdown__version(void)
 {
-    uint64_t h = sizeof(struct decimal);
+    enum { FORM = 2 }; /* counts changes of what nodes of the same functions may send */
+    uint64_t h = hash_combine(FORM, sizeof(struct decimal));
     for (size_t i = 0; i < func_count(); i++) {
         h = hash_combine(h, hash_bytes(slice_str(func_at(i)->name), 1) ^ func_at(i)->flags);
     }
@@ -145,7 +146,10 @@ static db_err put_expr(struct encoder *x, const struct bexpr *e, pb_expr **ret)
     case BEXPR_PARAM:
     case BEXPR_USER_VAR:
     case BEXPR_SYSTEM_VAR: return put_constant(x, e, p);
-    case BEXPR_COLUMN: p->slot = e->u.column.slot; return ERR_OK;
+    case BEXPR_COLUMN:
+        p->slot = e->u.column.slot;
+        p->flags |= e->u.column.padded ? EXPR_PADDED : 0u;
+        return ERR_OK;
     case BEXPR_FUNC:
         TRY(put_func(x, e, p));
         if (p->kind == BEXPR_CONST) {

@@ -21,6 +21,7 @@ enum expr_flag {
     EXPR_NEGATED = 1,  /* IN_LIST */
     EXPR_IS_CONST = 2, /* struct bexpr's is_const, as bind hooks of functions ask for it */
     EXPR_HAS_DATA = 4, /* FUNC: bind has prepared something */
+    EXPR_PADDED = 8,   /* COLUMN: u.column.padded */
 };
 
 /* What must be the same at both ends: the functions and aggregates that there are, and the sizes of

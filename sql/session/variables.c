@@ -315,10 +315,6 @@ static db_err check_value(struct sql_session *s, enum sysvar_id id, struct sysva
         const struct collation *c;
         return collation_require(v->s, &s->diag, &c);
     }
-    case VAR_sql_mode:
-        return ((uint64_t)v->i & SQL_MODE_PAD_CHAR_TO_FULL_LENGTH) == 0
-                   ? ERR_OK
-                   : my_error(&s->diag, ER_NOT_SUPPORTED_YET, "sql_mode PAD_CHAR_TO_FULL_LENGTH");
     case VAR_max_allowed_packet: return ERR_OK;
     default: return ERR_OK;
     }
@@ -358,6 +354,9 @@ static void warn_mode(struct sql_session *s, uint64_t mode)
     bool strict = (mode & SQL_MODE_STRICT) != 0;
     if (strict ? (mode & dates) != dates : (mode & dates) != 0) {
         diag_area_warn(&s->conditions, ER_SQL_MODE_MERGED);
+    }
+    if ((mode & SQL_MODE_PAD_CHAR_TO_FULL_LENGTH) != 0) {
+        diag_area_warn(&s->conditions, ER_WARN_DEPRECATED_SQLMODE, "PAD_CHAR_TO_FULL_LENGTH");
     }
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "sql/charset/charset.h"
+#include "sql/types/sql_mode.h"
 
 const uint8_t type_phys_table[TYPE__COUNT] = {
     [TYPE_NULL] = PHYS_INT,        [TYPE_TINYINT] = PHYS_INT,    [TYPE_SMALLINT] = PHYS_INT,
@@ -176,6 +177,11 @@ struct sql_type type_names_of(enum type_id id, const struct type_names *names, u
 struct sql_type type_vector(uint32_t entries)
 {
     return make(TYPE_VECTOR, entries);
+}
+
+bool type_reads_padded(const struct sql_type *t, uint64_t sql_mode)
+{
+    return (sql_mode & SQL_MODE_PAD_CHAR_TO_FULL_LENGTH) != 0 && t->id == TYPE_CHAR;
 }
 
 bool type_is_numeric(const struct sql_type *t)

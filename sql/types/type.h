@@ -226,6 +226,9 @@ static inline bool type_is_blob(const struct sql_type *t)
 {
     return t->id >= TYPE_TINYTEXT && t->id <= TYPE_LONGBLOB;
 }
+/* Is the text of a column of the type read with blanks behind it, as many characters as the type
+ * has (SQL_MODE_PAD_CHAR_TO_FULL_LENGTH)? It is stored and found without them. */
+bool type_reads_padded(const struct sql_type *t, uint64_t sql_mode);
 /* Most bytes a value may have; 0 for what is not PHYS_STR. */
 uint64_t type_max_bytes(const struct sql_type *t);
 /* Bytes of a value in MySQL's rows and keys, which its limits and EXPLAIN speak of; 0: as many as

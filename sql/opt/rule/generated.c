@@ -45,6 +45,18 @@ static bool same_values(const struct sql_type *a, const struct sql_type *b)
            a->length == b->length && ((a->flags ^ b->flags) & TYPE_F_UNSIGNED) == 0;
 }
 
+/* A column whose text is read with blanks: what the key holds was made without, or in another
+ * sql_mode. */
+static bool is_padded(const struct table_def *t, const struct bexpr *e, uint64_t sql_mode)
+{
+    bool found =
+        e->kind == BEXPR_COLUMN && type_reads_padded(&t->columns[e->u.column.slot].type, sql_mode);
+    for (uint32_t i = 0; i < e->arg_count && !found; i++) {
+        found = is_padded(t, e->args[i], sql_mode);
+    }
+    return found;
+}
+
 static bool reads_columns(const struct bexpr *e)
 {
     bool found = e->kind == BEXPR_COLUMN;
@@ -161,7 +173,8 @@ static db_err of_table(struct optimizer *o, struct lnode *n, struct stand_in **i
         const struct rule_column *g = &rules->generated[i];
         bool multi = t->columns[g->column].element != NULL;
         if (!in_an_index(t, g->column) || (g->expr->kind == BEXPR_COLUMN && !multi) ||
-            !reads_columns(g->expr) || !same_values(&g->expr->type, &t->columns[g->column].type)) {
+            !reads_columns(g->expr) || is_padded(t, g->expr, o->opts->bind->sql_mode) ||
+            !same_values(&g->expr->type, &t->columns[g->column].type)) {
             continue;
         }
         struct stand_in *s = OPT_NEW(o, struct stand_in);
@@ -214,6 +227,7 @@ static db_err replace(struct optimizer *o, const struct stand_in *list, bool mul
         c->type = s->column->type;
         c->coercibility = e->coercibility;
         c->u.column.id = s->column->id;
+        c->u.column.padded = type_reads_padded(&c->type, o->opts->bind->sql_mode);
         c->u.column.origin = s->column;
         *io = c;
         return ERR_OK;
