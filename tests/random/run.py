@@ -33,6 +33,7 @@ from known import LIMITED_MEMORY, NAMED, TIMEOUT, TOO_LONG, little_memory, of_pl
 from known_changes import IGNORES, OPEN_COUNTS, changed_by_value, counts_unchanged, drops_true, first_of_rows, generated_anew, groups_elements, hidden_null, joins_nothing, keeps_no_zeros, keeps_others, keys_in_order, known_within, passed_over, reads_a_row, reads_otherwise, sees_condition  # noqa: E402
 from known_queries import is_known  # noqa: E402
 from generate import DEC, INT  # noqa: E402
+from hints import SWITCHES, hinted  # noqa: E402
 from more import More  # noqa: E402
 from statements import EXACT, Generator  # noqa: E402
 from wide import Binary, Everywhere, Wide  # noqa: E402
@@ -423,11 +424,11 @@ def check_pushdown(servers, g, log):
 
 
 # how a session of check_plans asks for another plan, or another way to run it
-PLANS = ("SET skein_short_paths = OFF", "SET skein_pushdown = ALWAYS", "SET skein_pushdown = OFF", "SET skein_spill_budget = 4096", "SET skein_spill_budget = 1")
+PLANS = ("SET skein_short_paths = OFF", "SET skein_pushdown = ALWAYS", "SET skein_pushdown = OFF", "SET skein_spill_budget = 4096", "SET skein_spill_budget = 1", SWITCHES)
 
 
 def check_plans(server, others, g, log):
-    """Each query also without indexes, by prepared statements and in the ways of PLANS; after some changes statistics are made."""
+    """Each query also without indexes, with hints, by prepared statements and in the ways of PLANS; after some changes statistics are made."""
     count = 0
     for n in range(ROUNDS_PER_SEED):
         for _ in range(QUERIES_PER_SEED // ROUNDS_PER_SEED):
@@ -437,6 +438,7 @@ def check_plans(server, others, g, log):
             asked = [(s, sql, s.settings[0]) for s in others if wanted != ("error", TOO_LONG) or "spill" not in s.settings[0]]
             if isinstance(sql, str):
                 asked.append((server, NAMED.sub(r"\1 \2 USE INDEX ()", sql), "without indexes"))
+                asked.append((server, hinted(sql, g.tables), "with hints"))
                 asked.append((server, Binary(sql, []), "binary protocol"))
             for s, text, how in asked:
                 got = s.ask(text, ordered, folded)
