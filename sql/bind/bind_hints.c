@@ -127,10 +127,11 @@ static bool is_named_before(const struct hint_table *table, const struct hint_in
 
 static void tell_indexes(struct teller *t, const struct hint_table *table, const struct leaf *leaf)
 {
-    for (const struct hint_index *i = table->indexes; i != NULL; i = i->next) {
+    for (struct hint_index *i = table->indexes; i != NULL; i = i->next) {
         for (uint32_t k = 0; k < i->count; k++) {
             bool exists =
                 leaf != NULL && leaf->def != NULL && table_index(leaf->def, i->names[k]) != NULL;
+            i->unresolved = i->unresolved || !exists;
             if (!exists && !is_named_before(table, i, k)) {
                 tell_index(t, table, i->names[k]);
             }

@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 
+#include "base/assert.h"
 #include "base/buf.h"
 
 enum { TEXT_MAX = 512 };
@@ -40,15 +41,21 @@ static const char *ended(struct text *t)
     return (const char *)t->space;
 }
 
-static void put_strategies(struct text *t, uint32_t strategies)
+const char *hint_strategy_name(uint32_t bit)
 {
     static const char *const names[] = {"DUPSWEEDOUT", "FIRSTMATCH", "LOOSESCAN", "MATERIALIZATION",
                                         "INTOEXISTS"};
+    ASSERT(bit < ARRAY_COUNT(names));
+    return names[bit];
+}
+
+static void put_strategies(struct text *t, uint32_t strategies)
+{
     const char *before = " ";
-    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+    for (uint32_t i = 0; strategies >> i != 0; i++) {
         if ((strategies >> i & 1) != 0) {
             put(t, before);
-            put(t, names[i]);
+            put(t, hint_strategy_name(i));
             before = ", ";
         }
     }

@@ -11,6 +11,9 @@ static inline bool hint_is_per_index(enum ast_hint_kind kind)
     return kind == HINT_MRR || kind == HINT_ICP || kind == HINT_RANGE_OPTIMIZATION;
 }
 
+/* Of enum ast_hint_strategy, by the number of its bit. */
+const char *hint_strategy_name(uint32_t bit);
+
 /* Does it name the index? Letter case does not matter. */
 bool hint_names_index(const struct hint_index *i, struct slice name);
 

@@ -9,6 +9,7 @@
 #define SKEIN_SQL_BIND_HINTS_H
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "sql/parser/ast_hint.h"
 #include "sql/diag/diag_area.h"
 
@@ -20,6 +21,7 @@ struct hint_index {
     struct slice *names; /* as written */
     uint32_t count;
     const struct ast_hint *hint;
+    bool unresolved; /* an index that it names is not there (set by the binder) */
     struct hint_index *next;
 };
 
@@ -83,6 +85,10 @@ struct hint_env {
  * the tree; once for each tree. ERR_NOMEM, ERR_LIMIT. */
 MUST_USE db_err hints_collect(struct arena *arena, const struct hint_env *env,
                               struct ast_stmt *stmt);
+
+/* What EXPLAIN shows of the hints, once the binder has seen them; nothing, or with a blank at the
+ * end. Errors: those of the buffer. */
+MUST_USE db_err hints_show(struct buf *out, const struct hint_set *set, bool ansi_quotes);
 
 /* Is a switch on or off for the table? What is said of the table itself counts before what is said
  * of its block. Either may be NULL. AST_UNSET: nothing is said. */

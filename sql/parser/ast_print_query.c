@@ -234,6 +234,25 @@ static void print_hints(struct printer *p, const struct ast_hints *hints)
     }
 }
 
+/* Of a block that is not the first one the note shows the name alone. */
+static void print_explained_hints(struct printer *p, const struct ast_select *s)
+{
+    if (&s->body == p->first) {
+        print__text(p, p->hints.len != 0 ? " /*+ " : "");
+        print__slice(p, p->hints);
+        print__text(p, p->hints.len != 0 ? "*/" : "");
+        return;
+    }
+    for (uint32_t i = 0; s->hints != NULL && i < s->hints->list.count; i++) {
+        if (s->hints->list.items[i]->kind == HINT_QB_NAME) {
+            print__slice(p, SLICE_LIT(" /*+ QB_NAME("));
+            print__name(p, s->hints->list.items[i]->name);
+            print__text(p, ") */");
+            return;
+        }
+    }
+}
+
 static void print_group(struct printer *p, const struct ast_select *s)
 {
     if (s->group_by.count > 0) {
@@ -280,6 +299,9 @@ static void print_select(struct printer *p, const struct ast_select *s)
     }
     print__text(p, "SELECT");
     print_hints(p, s->hints);
+    if (p->count_selects) {
+        print_explained_hints(p, s);
+    }
     print_options(p, s->options);
     print_items(p, &s->items);
     print_into(p, s->into);
@@ -523,9 +545,15 @@ db_err ast_print_shown(struct buf *buf, const struct ast_query *query, struct sl
     return p.err;
 }
 
-db_err ast_print_explained(struct buf *buf, const struct ast_query *query)
+db_err ast_print_explained(struct buf *buf, const struct ast_query *query, struct slice hints)
 {
-    struct printer p = {.buf = buf, .view = true, .count_selects = true};
+    struct printer p = {.buf = buf, .view = true, .count_selects = true, .hints = hints};
+    p.first = query->body;
+    while (p.first->kind == AST_BODY_SETOP || p.first->kind == AST_BODY_QUERY) {
+        p.first = p.first->kind == AST_BODY_SETOP
+                      ? ((const struct ast_setop *)p.first)->left
+                      : ((const struct ast_body_query *)p.first)->query->body;
+    }
     print__query(&p, query);
     return p.err;
 }

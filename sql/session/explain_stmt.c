@@ -94,13 +94,18 @@ static void resolve_text(struct explain *x)
     }
     struct ast_query *q = ((const struct ast_select_stmt *)x->ast->target)->query;
     SCOPE_BUF(text, EXPLAIN_TEXT_MAX);
+    SCOPE_BUF(hints, EXPLAIN_TEXT_MAX);
+    const struct ast_hinted *hinted = x->ast->stmt.hinted;
     struct diag ignored;
     diag_reset(&ignored);
     query__bind_opts(s, snap, &bind);
     bind.warn = NULL;
     bind.names_may_repeat = true;
+    bool quotes = (s->vars.sql_mode & SQL_MODE_ANSI_QUOTES) != 0;
     if (bind_view_query(&s->stmt_arena, &bind, q, &ignored, &bound) == ERR_OK &&
-        ast_print_explained(&text, q) == ERR_OK &&
+        (hinted == NULL || hinted->set == NULL ||
+         hints_show(&hints, hinted->set, quotes) == ERR_OK) &&
+        ast_print_explained(&text, q, buf_slice(&hints)) == ERR_OK &&
         arena_copy(&s->stmt_arena, buf_slice(&text), &x->query) != ERR_OK) {
         x->query = SLICE_EMPTY;
     }
