@@ -209,6 +209,7 @@ db_err bind__block_hints(struct binder *b, struct scope *scope, const struct ast
         return ERR_OK;
     }
     scope->hints = hints->block;
+    b->stmt->hinted = true;
     TRY(add_leaves(b, &l, from));
     if (b->insert != NULL && b->insert->hints != NULL && b->insert->hints->block == hints->block) {
         TRY(add_base(b, &l, &b->insert->table, SLICE_EMPTY)); /* the block is of both */

@@ -346,6 +346,7 @@ struct bound_stmt {
     /* At PREPARE, by index: the collation of the column of text that the parameter is stored in, 0:
      * none; NULL: of all */
     uint16_t *param_collations;
+    bool hinted;        /* optimizer hints stand in it */
     bool session_bound; /* types came from variables of the session: not for the plan cache */
     /* DML */
     struct bound_target *targets;

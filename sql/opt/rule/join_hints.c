@@ -157,6 +157,25 @@ static void add_hint(const struct join_deps *d, struct lnode *const *rel,
     }
 }
 
+/* The right side of a left join comes behind what its condition reads, or at least behind something
+ * of the left side, of which the relation before it is one. */
+static void add_outer(const struct join_deps *d, struct lnode *const *rel, const struct lnode *join,
+                      uint32_t at)
+{
+    bool any = false;
+    for (uint32_t k = 0; k < d->count; k++) {
+        for (uint32_t i = 0; k != at && i < join->u.join.on_count; i++) {
+            if (opt__reads_any(join->u.join.on[i], rel[k])) {
+                add(set_of(d, at), k);
+                any = true;
+            }
+        }
+    }
+    if (!any) {
+        add(set_of(d, at), at - 1);
+    }
+}
+
 static db_err init(struct optimizer *o, struct join_deps *d, uint32_t count)
 {
     d->count = count;
@@ -171,17 +190,23 @@ static bool any_hint(const struct hint_block *b)
 }
 
 db_err join_deps_make(struct optimizer *o, struct lnode *const *rel, uint32_t count,
-                      const struct straight *straight, struct join_deps *ret)
+                      const struct straight *straight, struct lnode *const *outer,
+                      struct join_deps *ret)
 {
     const struct hint_block *b = NULL;
     *ret = (struct join_deps){.count = count};
-    for (uint32_t i = 0; i < count && b == NULL; i++) {
+    for (uint32_t i = 0; o->stmt->hinted && i < count && b == NULL; i++) {
         b = join_block(rel[i]);
     }
     if (straight == NULL && !any_hint(b)) {
         return ERR_OK;
     }
     TRY(init(o, ret, count));
+    for (uint32_t i = 0; outer != NULL && i < count; i++) {
+        if (outer[i] != NULL) {
+            add_outer(ret, rel, outer[i], i);
+        }
+    }
     for (; straight != NULL; straight = straight->next) {
         for (uint32_t i = straight->right; i < straight->end; i++) {
             for (uint32_t k = straight->left; k < straight->right; k++) {

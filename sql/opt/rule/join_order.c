@@ -5,13 +5,23 @@
  * intermediate result, connected relations first, of those that come behind nothing that is still
  * to come (STRAIGHT_JOIN and hints, join_hints.c). Outer joins are single relations here: nothing
  * is moved across them. The number of relations bounds the work to a cubic one, so a 60-table join
- * is ordered in milliseconds. */
+ * is ordered in milliseconds.
+ *
+ * Where hints order the block's tables, a left join is taken apart, too: its right side comes
+ * somewhere behind what its condition reads, by a left join of its own,
+ *
+ *     (a LEFT JOIN b ON p(a, b)) JOIN c ON q(a, b, c)  =  ((a JOIN c) LEFT JOIN b ON p) WHERE q
+ *
+ * and a condition of the inner joins that can be asked only then is asked of its rows. */
 #include "sql/opt/rule/join_hints.h"
+
+#include "sql/bind/hints.h"
 
 enum { JOIN_RELATIONS_MAX = 512 };
 
 struct group {
     struct lnode *rel[JOIN_RELATIONS_MAX];
+    struct lnode **outer; /* by relation: the left join whose right side it is; NULL: no such */
     bool used[JOIN_RELATIONS_MAX];
     uint32_t count;
     struct conjuncts conds;
@@ -26,8 +36,40 @@ static bool is_inner(const struct lnode *n)
            (n->u.join.kind == JOIN_INNER || n->u.join.kind == JOIN_CROSS) && !n->u.join.lateral;
 }
 
+static bool is_divisible(const struct lnode *n)
+{
+    bool divisible = n->kind == LNODE_JOIN && n->u.join.kind == JOIN_LEFT && !n->u.join.lateral;
+    for (uint32_t i = 0; divisible && i < n->u.join.on_count; i++) {
+        divisible = !n->u.join.on[i]->is_volatile;
+    }
+    return divisible;
+}
+
+/* Do hints say more of the order of the block's tables than that it is the text's? */
+static bool is_ordered(const struct optimizer *o, const struct lnode *n)
+{
+    const struct hint_block *b = o->stmt->hinted ? join_block(n) : NULL;
+    return b != NULL && b->orders != NULL;
+}
+
+static db_err collect(struct optimizer *o, struct lnode *n, struct group *g);
+
+static db_err collect_left(struct optimizer *o, struct lnode *n, struct group *g)
+{
+    TRY(collect(o, n->children[0], g));
+    if (g->count == JOIN_RELATIONS_MAX) {
+        return ERR_LIMIT;
+    }
+    g->outer[g->count] = n;
+    g->rel[g->count++] = n->children[1];
+    return ERR_OK;
+}
+
 static db_err collect(struct optimizer *o, struct lnode *n, struct group *g)
 {
+    if (g->outer != NULL && is_divisible(n)) {
+        return collect_left(o, n, g);
+    }
     if (!is_inner(n) || g->count + 2 > JOIN_RELATIONS_MAX) {
         if (g->count == JOIN_RELATIONS_MAX) {
             return ERR_LIMIT;
@@ -53,9 +95,42 @@ static db_err collect(struct optimizer *o, struct lnode *n, struct group *g)
     return ERR_OK;
 }
 
-static db_err make_join(struct optimizer *o, struct group *g, struct lnode *l, struct lnode *r,
+/* The left join that the conditions stand above. */
+static db_err make_left(struct optimizer *o, const struct lnode *outer, struct lnode *n,
+                        const struct conjuncts *above, struct lnode **ret)
+{
+    for (uint32_t i = n->children[0]->column_count; i < n->column_count; i++) {
+        n->columns[i].type.flags &= (uint8_t)~TYPE_F_NOT_NULL;
+    }
+    n->u.join.kind = JOIN_LEFT;
+    n->u.join.on = outer->u.join.on;
+    n->u.join.on_count = outer->u.join.on_count;
+    *ret = n;
+    if (above->count == 0) {
+        return ERR_OK;
+    }
+    struct lnode *f = OPT_NEW(o, struct lnode);
+    if (f == NULL) {
+        return ERR_NOMEM;
+    }
+    *f = (struct lnode){.kind = LNODE_FILTER,
+                        .rows = -1,
+                        .columns = n->columns,
+                        .column_count = n->column_count,
+                        .child_count = 1};
+    f->children[0] = n;
+    f->u.filter.conjuncts = above->list;
+    f->u.filter.count = above->count;
+    *ret = f;
+    return ERR_OK;
+}
+
+/* Of what is joined so far and relation `at`. */
+static db_err make_join(struct optimizer *o, struct group *g, struct lnode *l, uint32_t at,
                         bool take, struct lnode **ret, bool *ret_connected)
 {
+    struct lnode *r = g->rel[at];
+    const struct lnode *outer = g->outer == NULL ? NULL : g->outer[at];
     struct lnode *n = OPT_NEW(o, struct lnode);
     struct lcolumn *cols = OPT_ARRAY(o, struct lcolumn, l->column_count + r->column_count);
     struct conjuncts on = {0};
@@ -71,13 +146,16 @@ static db_err make_join(struct optimizer *o, struct group *g, struct lnode *l, s
     n->children[0] = l;
     n->children[1] = r;
     n->child_count = 2;
-    *ret_connected = false;
+    *ret_connected = outer != NULL;
     for (uint32_t i = 0; i < g->conds.count; i++) {
         if (!g->cond_used[i] && opt__reads_only(g->conds.list[i], n)) {
             TRY(opt__add_conjunct(o, &on, g->conds.list[i]));
             *ret_connected = *ret_connected || opt__reads_any(g->conds.list[i], r);
             g->cond_used[i] = take;
         }
+    }
+    if (outer != NULL) {
+        return make_left(o, outer, n, &on, ret);
     }
     n->u.join.kind = JOIN_INNER;
     n->u.join.on = on.list;
@@ -127,7 +205,7 @@ static db_err next_relation(struct optimizer *o, struct group *g, struct lnode *
         }
         bool connected;
         struct lnode *j;
-        TRY(make_join(o, g, tree, g->rel[i], false, &j, &connected));
+        TRY(make_join(o, g, tree, i, false, &j, &connected));
         double rows = opt__estimate(o, j);
         if (best == UINT32_MAX || (connected && !best_connected) ||
             (connected == best_connected && rows < best_rows)) {
@@ -143,7 +221,8 @@ static db_err next_relation(struct optimizer *o, struct group *g, struct lnode *
 static db_err order(struct optimizer *o, struct lnode **io)
 {
     struct lnode *n = *io;
-    if (!is_inner(n)) {
+    bool ordered = is_ordered(o, n);
+    if (!is_inner(n) && !(ordered && is_divisible(n))) {
         for (uint32_t i = 0; i < n->child_count; i++) {
             TRY(order(o, &n->children[i]));
         }
@@ -151,6 +230,10 @@ static db_err order(struct optimizer *o, struct lnode **io)
     }
     struct group *g = OPT_NEW(o, struct group);
     if (g == NULL) {
+        return ERR_NOMEM;
+    }
+    g->outer = ordered ? OPT_ARRAY(o, struct lnode *, JOIN_RELATIONS_MAX) : NULL;
+    if (ordered && g->outer == NULL) {
         return ERR_NOMEM;
     }
     TRY(collect(o, n, g));
@@ -161,7 +244,7 @@ static db_err order(struct optimizer *o, struct lnode **io)
     for (uint32_t i = 0; i < g->count; i++) {
         TRY(order(o, &g->rel[i]));
     }
-    TRY(join_deps_make(o, g->rel, g->count, g->straight, &g->deps));
+    TRY(join_deps_make(o, g->rel, g->count, g->straight, g->outer, &g->deps));
     uint32_t at = smallest(o, g);
     struct lnode *tree = g->rel[at];
     g->used[at] = true;
@@ -169,7 +252,7 @@ static db_err order(struct optimizer *o, struct lnode **io)
         bool connected;
         TRY(next_relation(o, g, tree, &at));
         g->used[at] = true;
-        TRY(make_join(o, g, tree, g->rel[at], true, &tree, &connected));
+        TRY(make_join(o, g, tree, at, true, &tree, &connected));
     }
     *io = tree;
     return ERR_OK;
