@@ -78,7 +78,12 @@ know).
 
 ## Known differences
 
-- Optimizer hints (`/*+ ... */`): `INDEX`, `JOIN_ORDER` and the others that are about plans are read and choose nothing. `USE`, `FORCE` and `IGNORE INDEX` are followed.
+- Optimizer hints (`/*+ ... */`) say nothing where there is no choice here: index merge, skip scan, MRR, ICP and BKA; LooseScan and DupsWeedout; MERGE of a common
+  table expression that is used more than once; NO_MERGE of a view that is changed (MySQL: 1288), and of what groups or limits, whose rows are passed on;
+  INTOEXISTS of a subquery that reads nothing of the query around it, whose rows are a set; NO_RANGE_OPTIMIZATION of equalities in UPDATE and DELETE.
+  Tables of a semijoin come behind those of the query around it, those of a derived table next to each other. JOIN_ORDER also counts for several left joins of
+  one table, and names a derived table that MySQL merges (there 3128). Of `optimizer_switch` these act: semijoin, materialization, firstmatch, block_nested_loop,
+  derived_merge, derived_condition_pushdown, prefer_ordering_index, use_invisible_indexes.
 - `SET_VAR`: after an INSERT with `insert_id` the next row gets the number that it would have had (MySQL: 0), and after `max_join_size`
   `sql_big_selects` is what it was (MySQL: by that variable). Clients that follow the session's state are told nothing of it (MySQL tells
   the values that are back).
@@ -101,7 +106,7 @@ know).
   Certificates of clients are checked by `--tls-ca`, without one by the CA that the node has made itself. Failed log-ins
   (`FAILED_LOGIN_ATTEMPTS`) are counted for all nodes and outlive a restart. `PROXY` is kept and
   shown, nobody becomes another user by it. All columns that an invoker's view selects are checked, not only those that are read.
-- EXPLAIN describes our own plans in MySQL's forms. The note 1003 shows the query as its names were resolved, before rewriting. Of a connection of another node it knows nothing (1094).
+- EXPLAIN describes our own plans in MySQL's forms. The note 1003 shows the query and its hints as their names were resolved, before rewriting. Of a connection of another node it knows nothing (1094).
 - Several nodes: named locks (`GET_LOCK`) are of the cluster. Those of a node that dies, or that the others have gone on without, go to
   who waits for them; a client of such a node that comes back learns of it by RELEASE_LOCK and GET_LOCK only.
 - Deadlocks through named locks, LOCK TABLES, metadata locks and row locks together are found over all nodes, within some tenths of a second,

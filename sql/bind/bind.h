@@ -38,12 +38,13 @@ struct bind_opts {
     uint32_t param_count;
     bool limits_select; /* a SELECT that has no LIMIT of its own has select_limit */
     uint64_t select_limit;
-    bool view_limit_needs_key; /* updatable_views_with_limit is off */
-    bool prepare;              /* parameters have no values yet */
-    bool prepared;             /* it is executed: PREPARE has told what the statement itself says */
-    bool defines_view;         /* constant text is looked at when the view is used */
-    bool complete_tree;        /* only for bind_view_query: the syntax tree is written to */
-    bool names_may_repeat;     /* bind_view_query: of the result's columns; else 1060 */
+    bool use_invisible_indexes; /* index hints may name them */
+    bool view_limit_needs_key;  /* updatable_views_with_limit is off */
+    bool prepare;               /* parameters have no values yet */
+    bool prepared;         /* it is executed: PREPARE has told what the statement itself says */
+    bool defines_view;     /* constant text is looked at when the view is used */
+    bool complete_tree;    /* only for bind_view_query: the syntax tree is written to */
+    bool names_may_repeat; /* bind_view_query: of the result's columns; else 1060 */
     /* With complete_tree: temporary tables of this snapshot must not be named (1352); NULL: none */
     const struct catalog_snapshot *temporaries;
     const struct priv_session *priv; /* whose privileges are checked; NULL: nobody's */

@@ -164,7 +164,7 @@ static db_err bind_hints(struct binder *b, const struct ast_table_base *t, struc
         for (uint32_t k = 0; k < h->indexes.count; k++) {
             struct slice name = h->indexes.items[k]->name;
             const struct index_def *ix = table_index(n->u.table.def, name);
-            if (ix == NULL) {
+            if (ix == NULL || (ix->invisible && !b->opts->use_invisible_indexes)) {
                 return my_error(b->diag, ER_KEY_DOES_NOT_EXITS, arena_strdup(b->arena, name),
                                 arena_strdup(b->arena, n->u.table.alias));
             }

@@ -157,15 +157,24 @@ static db_err try_index(struct optimizer *o, struct lnode *n, const struct index
 /* Rows that come in the order wanted are not sorted, and are read only until there are enough of
  * them. `found`: how many of the table's rows meet all conditions; when they are few, most of the
  * path is read to find them. */
-static void cost_order(const struct optimizer *o, struct path *p, const struct want *want,
-                       double found)
+static void cost_order(struct path *p, const struct want *want, double found)
 {
     if (want->order_count != 0 && !p->ordered && !p->unique) {
         p->cost += p->rows * (0.2 * log2(p->rows + 2));
-    } else if (want->limit >= 0 && p->ordered && want->limit < found &&
-               opt__switch(o, OPT_PREFER_ORDERING_INDEX)) {
+    } else if (want->limit >= 0 && p->ordered && want->limit < found) {
         p->cost *= want->limit / found;
     }
+}
+
+/* MYSQL: which optimizer_switch without prefer_ordering_index prefers to an order for few rows. */
+static bool any_equality(const struct path *paths, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (paths[i].eq_count != 0 && paths[i].range_count == 1) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* FORCE INDEX: rows found by no index that is allowed are very expensive, and so is a sort. */
@@ -382,8 +391,10 @@ db_err opt__scan(struct optimizer *o, struct lnode *n, const struct want *want, 
         found = p->rows < found ? p->rows : found;
         count++;
     }
+    bool prefer = opt__switch(o, OPT_PREFER_ORDERING_INDEX) || !any_equality(paths, count);
+    struct want all = {.order = want->order, .order_count = want->order_count, .limit = -1};
     for (uint32_t i = 0; i < count; i++) {
-        cost_order(o, &paths[i], want, found);
+        cost_order(&paths[i], prefer ? want : &all, found);
     }
     cost_force(n, paths, count, want);
     for (uint32_t i = 0; i < count; i++) {

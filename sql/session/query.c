@@ -45,28 +45,29 @@ void query__cast_ctx(struct sql_session *s, struct cast_ctx *ret, bool strict)
 void query__bind_opts(struct sql_session *s, const struct catalog_snapshot *snap,
                       struct bind_opts *ret)
 {
-    *ret = (struct bind_opts){.snapshot = snap,
-                              .current_schema = s->has_schema ? s->schema : SLICE_EMPTY,
-                              .sql_mode = s->vars.sql_mode,
-                              .view_limit_needs_key =
-                                  vars__get(s, VAR_updatable_views_with_limit)->i == 0,
-                              .connection_collation = s->vars.collation_connection,
-                              .database_collation = s->vars.collation_database,
-                              .localized = s->vars.locale != date_locale_en_us,
-                              .charset_client = s->vars.charset_client,
-                              .div_precision_increment = s->vars.div_precision_increment,
-                              .max_allowed_packet = s->vars.max_allowed_packet,
-                              .group_concat_max_len = s->vars.group_concat_max_len,
-                              .version_chars = (uint32_t)s->env.version.len,
-                              .limits_select = s->vars.sql_select_limit != UINT64_MAX,
-                              .select_limit = s->vars.sql_select_limit,
-                              .tz = s->vars.tz,
-                              .env = s,
-                              .may_use = table_locks__active(s) ? table_locks__may_use : NULL,
-                              .priv = s->is_own_query ? NULL : &s->priv,
-                              .warn = bind_warn,
-                              .user_var_type = vars__bind_user,
-                              .system_var = vars__bind_system};
+    *ret = (struct bind_opts){
+        .snapshot = snap,
+        .current_schema = s->has_schema ? s->schema : SLICE_EMPTY,
+        .sql_mode = s->vars.sql_mode,
+        .view_limit_needs_key = vars__get(s, VAR_updatable_views_with_limit)->i == 0,
+        .connection_collation = s->vars.collation_connection,
+        .database_collation = s->vars.collation_database,
+        .localized = s->vars.locale != date_locale_en_us,
+        .charset_client = s->vars.charset_client,
+        .div_precision_increment = s->vars.div_precision_increment,
+        .max_allowed_packet = s->vars.max_allowed_packet,
+        .group_concat_max_len = s->vars.group_concat_max_len,
+        .version_chars = (uint32_t)s->env.version.len,
+        .limits_select = s->vars.sql_select_limit != UINT64_MAX,
+        .select_limit = s->vars.sql_select_limit,
+        .use_invisible_indexes = (s->vars.optimizer_switch >> OPT_USE_INVISIBLE_INDEXES & 1) != 0,
+        .tz = s->vars.tz,
+        .env = s,
+        .may_use = table_locks__active(s) ? table_locks__may_use : NULL,
+        .priv = s->is_own_query ? NULL : &s->priv,
+        .warn = bind_warn,
+        .user_var_type = vars__bind_user,
+        .system_var = vars__bind_system};
 }
 
 /* From now on a SELECT may take as long as max_execution_time says, or the hint of that name.
