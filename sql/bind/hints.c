@@ -27,6 +27,7 @@ struct collector {
     struct hint_block *here; /* the block whose hints are read */
     struct pending *pending;
     bool retries;
+    bool below; /* a RESOURCE_GROUP is not in the first block */
 };
 
 /* ---- query blocks ---- */
@@ -156,7 +157,9 @@ static db_err block_named(struct collector *c, const struct ast_hint *h, struct 
 static db_err conflict(struct collector *c, const struct ast_hint *h,
                        const struct ast_hint_table *table, struct slice index)
 {
-    hint_warn(c->env, ER_WARN_CONFLICTING_HINT, &(struct hint_place){h, table, index});
+    if (!c->retries) {
+        hint_warn(c->env, ER_WARN_CONFLICTING_HINT, &(struct hint_place){h, table, index});
+    }
     return ERR_OK;
 }
 
@@ -435,15 +438,19 @@ static db_err add_variable(struct collector *c, struct ast_hint *h)
 /* MYSQL: the last one of the first block counts. */
 static void add_resource_group(struct collector *c, const struct ast_hint *h)
 {
-    if (c->is_view) {
-        return;
+    if (c->here->number == 1 && !c->is_view) {
+        c->set->resource_group = h->name;
     }
-    if (c->here->number != 1) {
+    c->below = c->below || c->here->number != 1;
+}
+
+/* MYSQL: of a group in a subquery is told when there is no other. */
+static void tell_resource_group(const struct collector *c)
+{
+    if (c->below && c->set->resource_group.ptr == NULL && !c->is_view) {
         diag_area_warn(c->env->warnings, ER_WARN_UNSUPPORTED_HINT,
                        "Subquery or Stored procedure or Trigger");
-        return;
     }
-    c->set->resource_group = h->name;
 }
 
 static db_err add_hint(struct collector *c, struct ast_hint *h)
@@ -537,6 +544,7 @@ db_err hints_collect(struct arena *arena, const struct hint_env *env, struct ast
     for (uint32_t i = 0; i < hinted->lists.count; i++) {
         TRY(add_list(&c, hinted->lists.items[i]));
     }
+    tell_resource_group(&c);
     hinted->set = c.set;
     return ERR_OK;
 }
