@@ -82,6 +82,8 @@ static void show_var(struct shower *s, const struct ast_hint *h)
     put(s, "=");
     if (h->value_kind == HINT_VALUE_NUMBER) {
         put_number(s, h->number);
+    } else if (h->value_kind == HINT_VALUE_DECIMAL) {
+        put_slice(s, h->value);
     } else {
         put(s, "'");
         put_slice(s, h->value);
@@ -105,7 +107,9 @@ static void show_statement(struct shower *s, const struct hint_set *set)
         put(s, ") ");
     }
     for (const struct hint_var *v = set->vars; v != NULL; v = v->next) {
-        show_var(s, v->hint);
+        if (v->in_force) {
+            show_var(s, v->hint);
+        }
     }
 }
 
