@@ -157,17 +157,18 @@ know).
 - Collations: `IN` of a subquery that MySQL makes a join of, and drops because the condition is never true, is refused all the same (1267);
   text of no certain collation is not refused in ORDER BY of a window's RANK() and in a subquery after ANY and ALL. A set operation
   within another agrees on its texts in a view as it does in a statement (MySQL: as the view's text without some of its parentheses does). A variable that was never set is text as an
-  operand of a set operation, bytes in functions and in a derived table (MySQL: text). A parameter's type is its
-  value's, not what the place where it stands suggests (beside texts of two collations LEAST, COALESCE, IN, BETWEEN and CASE take it in MySQL for a column like one of them): INSERT ... SELECT answers 1366 for text that the column's character set does not
-  have (MySQL: 3988); text and numbers that are no
-  date are told of once. Text for a parameter where a number is asked for (beside
-  one in arithmetic, comparisons, branches of IF, CASE and COALESCE, as a condition, by a function) is a number of that kind, and is told of once
-  (MySQL: as often as it is read, where it is read, and not at all beside ANY and ALL); a change refuses
-  it as a DOUBLE, and takes text that was preceded by a number as text beside text. A parameter that stands alone in a set operation or a derived table is text when text is given
-  (MySQL: a number when a number was given before); places within SET, DO and CREATE TABLE ... SELECT say nothing of a parameter's type but where it stands alone; as a branch of CASE, IF or NULLIF that is a number by now text is one (MySQL: shown as it is). A sum of a time with a fraction and a parameter has 30 decimals
+  operand of a set operation, bytes in functions and in a derived table (MySQL: text). A parameter that no other
+  operand gives a type has its value's (MySQL: text of the connection's collation, as which bytes are taken, too): INSERT ... SELECT answers 1366 for text that the column's character set does not
+  have (MySQL: 3988); text and numbers that are no date are told of once. Among branches of several kinds, beside a BIT, a YEAR or JSON it is of its value's type or a
+  number (MySQL: of the first's). Text for a parameter that is a number is read as that number, not as what asks for it (HEX, DATE and what computes with DOUBLE, of a DECIMAL), once
+  for a block of rows where it is compared; in quotients, conditions, lists of IN and where a function asks for a number it is told of once
+  (MySQL: as often as it is read, where it is read, and not at all beside ANY and ALL), and a change refuses it as a DOUBLE. Text that is given when a number was
+  given before is text among branches of text. A parameter that stands alone in a set operation or a derived table is text when text is given
+  (MySQL: a number when a number was given before); places within SET, DO and CREATE TABLE ... SELECT say nothing of a parameter's type but where it stands alone. Text
+  that is shown as it is by IF, CASE or NULLIF of a DECIMAL is the number when it comes through a derived table. A sum of a time with a fraction and a parameter has 30 decimals
   (MySQL: those of the time). `year = ?` is also outside of conditions true of the year that a number below 100 stands for.
   PREPARE computes no constant of a condition: EXECUTE tells of what is wrong with it.
-  Text for a parameter beside a BIT in IFNULL, COALESCE and GREATEST stays text (MySQL: a number). The text of AVG of a DOUBLE(M,D) has the decimals
+  The text of AVG of a DOUBLE(M,D) has the decimals
   that are shown (MySQL: in CONCAT, those it needs). ENUM is sorted by its number when ROLLUP groups by it (MySQL: by its text). A YEAR that IF, CASE, MAX or
   MIN gives is no date for functions of dates (MySQL: the first of January).
 - Which of several errors of a query is told: the select list's before those of WHERE and ON, as in MySQL; GROUP BY, HAVING and windows are

@@ -85,6 +85,7 @@ struct bexpr {
     uint8_t coercibility; /* 0 explicit .. 6 ignorable, MySQL's */
     bool is_const;        /* no columns, no parameters, pure: may be folded */
     bool placeholder;     /* PARAM: a `?`, no lifted literal */
+    bool placed;          /* that, of text by its place: compared as any text is */
     bool by_name;         /* a select item, where it is named by its alias */
     /* PARAM, a lifted number: its decimals as written. The type of all such numbers is one. */
     uint8_t lifted_decimals;

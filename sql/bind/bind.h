@@ -19,6 +19,13 @@ enum bind_use {
     BIND_USE_INDEX, /* a functional key part */
 };
 
+/* What is known of a `?` besides its type. */
+struct param_manner {
+    uint8_t coercibility; /* of text: it is placed, it has the collation of its place; else 0 */
+    bool placed;
+    uint8_t reads; /* text that is read as a number of this kind: 1 + enum func_number; or 0 */
+};
+
 struct bind_opts {
     const struct catalog_snapshot *snapshot;
     struct slice current_schema; /* ptr NULL: none (1046) */
@@ -35,6 +42,7 @@ struct bind_opts {
     /* Types of `?` and lifted literals, by index; TYPE_NULL: not known yet (at PREPARE: taken as
      * text). Lifted literals that are not in the list take their type from the literal itself. */
     const struct sql_type *param_types;
+    const struct param_manner *param_manners; /* likewise, of `?`; NULL: of none */
     uint32_t param_count;
     bool limits_select; /* a SELECT that has no LIMIT of its own has select_limit */
     uint64_t select_limit;
@@ -122,6 +130,8 @@ MUST_USE db_err bind_type(struct arena *arena, const struct ast_type *type,
 
 /* The type of a parameter that is to be a number of this kind. */
 struct sql_type bind_number_type(enum func_number kind);
+/* The type of a parameter that is text by its place. */
+struct sql_type bind_param_text_type(const struct param_place *place);
 
 /* The value of a literal that was lifted out of a statement, as a parameter of the plan. Text is in
  * the arena. */

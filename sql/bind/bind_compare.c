@@ -111,7 +111,8 @@ db_err bind__comparison(struct binder *b, enum ast_op op, struct bexpr *x, struc
     if (x->kind != BEXPR_ROW) {
         struct bexpr *both[] = {x, y};
         /* MYSQL: ANY and ALL say nothing of a parameter */
-        TRY(b->func.apart ? ERR_OK : bind__note_compared(b, both, ARRAY_COUNT(both), false));
+        TRY(b->func.apart ? ERR_OK
+                          : bind__note_compared(b, both, ARRAY_COUNT(both), BIND_COMPARED_PAIR));
         return bind__op2(b, op_name(op), x, y, ret);
     }
     if (op == AST_OP_EQ || op == AST_OP_NE || op == AST_OP_NULL_SAFE_EQ) {
@@ -181,7 +182,7 @@ static db_err between_kinds(struct binder *b, struct bexpr **x, struct bexpr *lo
         return ERR_OK;
     }
     t.wire |= TYPE_W_LOW_DATE | TYPE_W_NAME_DATE;
-    t.wire |= (uint16_t)((*x)->placeholder ? 0u : TYPE_W_NONE_IS_ZERO);
+    t.wire |= (uint16_t)((*x)->placeholder && !(*x)->placed ? 0u : TYPE_W_NONE_IS_ZERO);
     return bind__cast(b, *x, &t, false, x);
 }
 
@@ -302,7 +303,7 @@ db_err bind__between(struct binder *b, struct scope *scope, const struct ast_bet
     for (uint32_t i = 0; i < ARRAY_COUNT(args); i++) {
         TRY(bind__refuse_vector(b, "between", args[i]));
     }
-    TRY(bind__note_compared(b, args, ARRAY_COUNT(args), true));
+    TRY(bind__note_compared(b, args, ARRAY_COUNT(args), BIND_COMPARED_SPAN));
     TRY(bind__json_between(b, &args[0], &args[1], &args[2]));
     TRY(bounds_fit(b, args[0], args[1], args[2]));
     TRY(bind__agree_texts(b, "between", false, args, ARRAY_COUNT(args)));
@@ -571,7 +572,7 @@ db_err bind__in(struct binder *b, struct scope *scope, const struct ast_in *in, 
             return my_error(b->diag, ER_OPERAND_COLUMNS, (int)row_width(x));
         }
     }
-    TRY(bind__note_compared(b, args, n + 1, false));
+    TRY(bind__note_compared(b, args, n + 1, n == 1 ? BIND_COMPARED_PAIR : BIND_COMPARED_LIST));
     TRY(as_documents(b, args, n + 1));
     x = args[0];
     bool by_value = x->kind == BEXPR_ROW || !all_const(x, args + 1, n);

@@ -231,6 +231,19 @@ static db_err time_as_text(struct binder *b, const struct bexpr *value, struct b
     return bind__cast(b, *when, &t, false, when);
 }
 
+/* MYSQL: a parameter is as the first that is none, the value behind the WHENs. */
+static db_err note_whens(struct binder *b, struct bexpr *value, struct bexpr *const *whens,
+                         uint32_t n)
+{
+    struct bexpr **order = BIND_ARRAY(b, struct bexpr *, n + 1);
+    if (order == NULL) {
+        return ERR_NOMEM;
+    }
+    memcpy(order, whens, n * sizeof(*whens));
+    order[n] = value;
+    return bind__note_compared(b, order, n + 1, BIND_COMPARED_PAIR);
+}
+
 /* CASE value WHEN when: each becomes its comparison; args: the n whens, and what they lead to.
  * MYSQL: texts agree on one collation for all comparisons. */
 static db_err compare_whens(struct binder *b, struct bexpr **value, struct bexpr **args, uint32_t n,
@@ -244,6 +257,7 @@ static db_err compare_whens(struct binder *b, struct bexpr **value, struct bexpr
     for (uint32_t i = 0; i < n; i++) {
         all[i + 1] = args[2 * i];
     }
+    TRY(note_whens(b, *value, all + 1, n));
     TRY(bind__agree_texts(b, "case", true, all, n + 1));
     *value = all[0];
     TRY(bind__hold(b, value, ret_held));
@@ -296,7 +310,7 @@ static db_err bind_case(struct binder *b, struct scope *scope, const struct ast_
     }
     struct sql_type type;
     uint8_t coercibility;
-    TRY(bind__note_branches(b, results, 0, 1, n + 1));
+    TRY(bind__note_branches(b, results, c->otherwise != NULL ? n + 1 : n));
     TRY(bind__agree_branches(b, "case", results, c->otherwise != NULL ? n + 1 : n, &type,
                              &coercibility));
     if (c->otherwise == NULL) {

@@ -48,7 +48,7 @@ static db_err bind_if(struct binder *b, struct bexpr **args, struct bexpr **ret)
     uint8_t coercibility;
     TRY(bind__json_condition(b, &args[0]));
     TRY(bind__note_number(b, args[0], NUM_INT));
-    TRY(bind__note_branches(b, args, 1, 1, 2));
+    TRY(bind__note_branches(b, args + 1, 2));
     TRY(bind__agree_branches(b, "if", args + 1, 2, &t, &coercibility));
     struct bexpr *e = bind__new(b, BEXPR_CASE, &t, 0);
     if (e == NULL) {
@@ -72,7 +72,7 @@ db_err bind__coalesce(struct binder *b, const char *name, struct bexpr **args, u
     for (uint32_t i = 0; i < n; i++) {
         not_null = not_null || (args[i]->type.flags & TYPE_F_NOT_NULL) != 0;
     }
-    TRY(bind__note_branches(b, args, 0, 1, n));
+    TRY(bind__note_branches(b, args, n));
     TRY(bind__agree_branches(b, name, args, n, &t, &coercibility));
     for (uint32_t i = 0; i < n && t.id == TYPE_DECIMAL; i++) {
         if (args[i]->placeholder) { /* its value has the decimals that were given */
@@ -122,6 +122,10 @@ static db_err literal_as_compared(struct binder *b, const struct bexpr *eq, stru
 static db_err bind_nullif(struct binder *b, struct bexpr **args, struct bexpr **ret)
 {
     struct bexpr **parts = BIND_ARRAY(b, struct bexpr *, 3);
+    const struct sql_type *other = &args[1]->type;
+    bool shown = args[0]->placeholder && other->id != TYPE_BIT &&
+                 (type_is_numeric(other) || type_is_temporal(other));
+    TRY(shown ? bind__note_branches(b, args, 2) : ERR_OK);
     struct bexpr *again = bexpr_clone(b->arena, args[0]);
     if (parts == NULL || again == NULL) {
         return ERR_NOMEM;

@@ -441,18 +441,24 @@ db_err bind__literal(struct binder *b, const struct ast_literal *l, struct bexpr
 db_err bind__param(struct binder *b, const struct ast_param *p, struct bexpr **ret);
 
 /* bind_param.c: what PREPARE learns of parameters; at other times these do nothing */
-/* Values that are compared: parameters are of a number's kind when one of the others is a number:
- * the first, or the widest. */
+/* How values are compared. */
+enum bind_compared {
+    BIND_COMPARED_PAIR, /* one by one */
+    BIND_COMPARED_SPAN, /* BETWEEN: as the widest of their numbers */
+    BIND_COMPARED_LIST, /* with what is known when the statement begins */
+    BIND_COMPARED_TEXT  /* as text, whatever they are */
+};
+/* Values that are compared, or rows of them: parameters are as the first of the others. */
 MUST_USE db_err bind__note_compared(struct binder *b, struct bexpr *const *args, uint32_t count,
-                                    bool widest);
+                                    enum bind_compared how);
+/* What is looked for among the rows of a subquery: MYSQL: those give it no collation. */
+void bind__note_searched(struct binder *b, struct bexpr *x, const struct bexpr *found);
 /* A parameter that is used as a number of this kind; nothing happens to another expression. */
 MUST_USE db_err bind__note_number(struct binder *b, struct bexpr *e, enum func_number kind);
 /* One that is asked for an integer when it is used, whatever it is then. */
 MUST_USE db_err bind__note_argument(struct binder *b, struct bexpr *e);
-/* Values one of which is the result: parameters are of the widest kind of the others, if all of
- * those are numbers. */
-MUST_USE db_err bind__note_branches(struct binder *b, struct bexpr **args, uint32_t first,
-                                    uint32_t step, uint32_t count);
+/* Values one of which is the result: parameters are as the first of the others. */
+MUST_USE db_err bind__note_branches(struct binder *b, struct bexpr *const *args, uint32_t count);
 /* Arguments of a function. */
 MUST_USE db_err bind__note_operands(struct binder *b, const struct func_def *def,
                                     struct bexpr **args, uint32_t count);

@@ -273,6 +273,46 @@ static uint32_t param_room(uint32_t count)
     return count == 0 ? 0 : room;
 }
 
+static db_err grow_places(struct binder *b, uint32_t index)
+{
+    struct bound_stmt *s = b->stmt;
+    struct param_place *grown = BIND_ARRAY(b, struct param_place, param_room(index + 1));
+    if (grown == NULL) {
+        return ERR_NOMEM;
+    }
+    if (s->param_count != 0) {
+        memcpy(grown, s->param_places, s->param_count * sizeof(*grown));
+    }
+    s->param_places = grown;
+    return ERR_OK;
+}
+
+/* MYSQL: a parameter may be NULL, whatever it is now, and its numbers have the widest room. */
+static void as_described(struct sql_type *t)
+{
+    enum { INTEGER_WIDTH = 21, REAL_WIDTH = 23 };
+    t->flags = (uint8_t)((t->flags & ~TYPE_F_NOT_NULL) | TYPE_F_EXPR);
+    t->length = t->id == TYPE_BIGINT   ? INTEGER_WIDTH
+                : t->id == TYPE_DOUBLE ? REAL_WIDTH
+                                       : t->length;
+}
+
+static db_err in_manner(struct binder *b, const struct param_manner *m, struct bexpr **io)
+{
+    if (m->placed) {
+        (*io)->coercibility = m->coercibility;
+        (*io)->placed = true;
+    }
+    if (m->reads == 0) {
+        return ERR_OK;
+    }
+    struct sql_type t = bind_number_type((enum func_number)(m->reads - 1));
+    as_described(&t);
+    TRY(bind__cast(b, *io, &t, false, io));
+    (*io)->coercibility = 5;
+    return ERR_OK;
+}
+
 db_err bind__param(struct binder *b, const struct ast_param *p, struct bexpr **ret)
 {
     struct sql_type t = type_null();
@@ -296,6 +336,7 @@ db_err bind__param(struct binder *b, const struct ast_param *p, struct bexpr **r
             memcpy(grown, s->param_types, s->param_count * sizeof(*grown));
         }
         s->param_types = grown;
+        TRY(b->opts->prepare ? grow_places(b, p->index) : ERR_OK);
     }
     if (p->index >= s->param_count) {
         s->param_count = p->index + 1;
@@ -307,10 +348,15 @@ db_err bind__param(struct binder *b, const struct ast_param *p, struct bexpr **r
     }
     e->u.param = p->index;
     e->placeholder = p->literal == NULL;
+    if (e->placeholder) {
+        as_described(&e->type);
+    }
     e->lifted_decimals = decimals;
     e->lifted = lifted;
     e->has_param = true;
     e->position = p->expr.pos.offset + 1;
     *ret = e;
-    return ERR_OK;
+    return e->placeholder && b->opts->param_manners != NULL && p->index < b->opts->param_count
+               ? in_manner(b, &b->opts->param_manners[p->index], ret)
+               : ERR_OK;
 }

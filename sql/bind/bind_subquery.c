@@ -389,11 +389,11 @@ db_err bind__in_subquery(struct binder *b, struct scope *scope, struct bexpr *le
     TRY(new_subquery(b, scope, q, ROWS_AS_SET, &sub, &visible));
     TRY(left_side(b, left, visible, &args, &n));
     for (uint32_t i = 0; i < n && !quantified; i++) {
-        struct bexpr *both[] = {args[i], bind__column_expr(b, &sub->root->columns[i])};
-        if (both[1] == NULL) {
+        struct bexpr *found = bind__column_expr(b, &sub->root->columns[i]);
+        if (found == NULL) {
             return ERR_NOMEM;
         }
-        TRY(bind__note_compared(b, both, ARRAY_COUNT(both), false));
+        bind__note_searched(b, args[i], found);
     }
     TRY(match_columns(b, scope, sub, q, args, n, "="));
     struct sql_type t = truth(false);

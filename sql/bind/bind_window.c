@@ -421,8 +421,12 @@ static db_err type_lead(struct binder *b, const struct ast_aggregate *a, struct 
     bool not_null = false;
     e->coercibility = e->args[0]->coercibility;
     if (e->arg_count == 2) {
+        TRY(bind__note_branches(b, e->args, 2));
         TRY(bind__agree(b, bind__agg_name(a->func), e->args, 2, &t, &e->coercibility));
         not_null = (t.flags & TYPE_F_NOT_NULL) != 0;
+        if (t.id == TYPE_DECIMAL && e->args[1]->placeholder) { /* with the decimals of the type */
+            TRY(bind__cast(b, e->args[1], &t, false, &e->args[1]));
+        }
     }
     func_agreed_sign(&t);
     row_value_type(e, &t);

@@ -302,7 +302,7 @@ struct bound_target { /* a table that DML changes */
     uint32_t pair_count;
 };
 
-/* struct bound_stmt.param_numbers */
+/* struct param_place.number */
 enum {
     PARAM_DATE = 4,              /* no number: among the branches of a DATE */
     PARAM_DATETIME = 5,          /* likewise of dates with a time of day */
@@ -315,6 +315,21 @@ enum {
     PARAM_NUMBER_TEXT = 64,      /* beside text: no number, until one is given */
     PARAM_NUMBER_ARGUMENT = 128, /* asked for an integer, whatever it is */
     PARAM_NUMBER_FLAGS = 248
+};
+
+/* What PREPARE knows of a parameter by the place where it stands (bind_param.c). */
+struct param_place {
+    bool known;           /* a place has said something */
+    uint8_t number;       /* the kind of number (1 + enum func_number) that the place makes of it,
+                             with a flag that says what the place is, or as what moment; 0: none */
+    bool is_unsigned;     /* the number */
+    bool is_compared;     /* the result is none of the operands */
+    bool is_late;         /* text is read as that number where it is used: as often, and a branch of
+                             IF, CASE or NULLIF may be asked for the text */
+    bool is_long;         /* text that is no VARCHAR */
+    uint8_t coercibility; /* of text that is given */
+    uint16_t collation;   /* of text that is given; 0: the place says nothing */
+    uint16_t stored;      /* of the column of text that it is stored in; 0: none */
 };
 
 struct bound_stmt {
@@ -339,14 +354,8 @@ struct bound_stmt {
     bool uses_variables;            /* @name or @@name stands in it */
     const struct early_cast *early; /* the last first */
     uint32_t early_count;
-    /* At PREPARE, by index: the kind of number (1 + enum func_number) that its place makes of a
-     * parameter, with a flag that says what the place is, or as what moment; 0: none;
-     * NULL: of all */
-    uint8_t *param_numbers;
-    /* At PREPARE, by index: the collation of the column of text that the parameter is stored in, 0:
-     * none; NULL: of all */
-    uint16_t *param_collations;
-    bool hinted;        /* optimizer hints stand in it */
+    bool hinted;                      /* optimizer hints stand in it */
+    struct param_place *param_places; /* at PREPARE, by index; else NULL */
     bool session_bound; /* types came from variables of the session: not for the plan cache */
     /* DML */
     struct bound_target *targets;

@@ -186,7 +186,7 @@ struct func_arg bind__arg(const struct bexpr *e)
         a.name = e->u.column.origin->name;
         a.in_blob = e->u.column.origin->in_blob;
     }
-    a.is_placeholder = e->placeholder;
+    a.is_placeholder = e->placeholder && !e->placed;
     a.recoded = is_recoded(e);
     a.of_param = type_is_string(&e->type) && e->type.collation == COLL_BINARY &&
                  !bexpr_walk(e, no_variable, NULL);

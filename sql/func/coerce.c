@@ -106,6 +106,7 @@ static struct sql_type wider_int(const struct sql_type *a, const struct sql_type
         return type_decimal(20, 0, false);
     }
     t.length = a->length > b->length ? a->length : b->length;
+    t.flags |= (a->flags | b->flags) & TYPE_F_EXPR; /* its digits are as many as the length says */
     return t;
 }
 

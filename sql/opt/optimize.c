@@ -179,8 +179,7 @@ db_err optimize(struct plan *plan, struct bound_stmt *stmt, const struct opt_opt
     plan->uses_tables = stmt->uses_tables;
     plan->param_count = stmt->param_count;
     plan->param_types = stmt->param_types;
-    plan->param_numbers = stmt->param_numbers;
-    plan->param_collations = stmt->param_collations;
+    plan->param_places = stmt->param_places;
     plan->early = stmt->early;
     plan->early_count = stmt->early_count;
     plan->into_vars = stmt->into_vars;

@@ -341,9 +341,8 @@ struct plan {
     uint32_t result_count;
     uint32_t param_count;
     struct sql_type *param_types;
-    const uint8_t *param_numbers; /* see struct bound_stmt */
-    const uint16_t *param_collations;
-    const struct early_cast *early; /* the last first */
+    const struct param_place *param_places; /* see struct bound_stmt */
+    const struct early_cast *early;         /* the last first */
     uint32_t early_count;
     uint32_t subquery_count;
     struct bsubquery **subqueries; /* by id; each has its plan */

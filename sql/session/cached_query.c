@@ -88,7 +88,7 @@ static db_err plan_anew(struct statement *st, struct slice text, const struct pa
     if (st->row_values == NULL) { /* else text is a part of the statement */
         perf__parsed(st, ast, slice_of(text.ptr, consumed)); /* also when it cannot be planned */
     }
-    TRY(query__plan(s, ast, NULL, 0, false, &plan));
+    TRY(query__plan(s, ast, NULL, false, &plan));
     plan->event_class = (uint16_t)perf__class(ast);
     bool warned = ast->warned || (ast->hinted != NULL && s->conditions.total != 0);
     if (plan->cacheable && !warned && plan->catalog_version == key->catalog_version) {

@@ -15,8 +15,7 @@ static db_err query_columns(struct statement *st, const struct catalog_snapshot 
     struct ast_select_stmt select = {.stmt = {.kind = AST_STMT_SELECT}, .query = c->query};
     struct bind_opts bind;
     query__bind_opts(s, snap, &bind);
-    bind.param_types = st->types;
-    bind.param_count = st->param_count;
+    query__bind_params(st, &bind);
     bind.creates = c->name.name;
     bind.warn = NULL; /* the INSERT warns */
     return bind_statement(&s->stmt_arena, &bind, &select.stmt, &s->diag, ret);

@@ -210,7 +210,7 @@ static db_err open_table(struct statement *st, const struct ast_handler *a)
     TRY(query_of(s, &wanted, &bare, &ast));
     bool own = s->is_own_query;
     s->is_own_query = true;
-    db_err err = query__plan(s, ast, NULL, 0, false, &plan);
+    db_err err = query__plan(s, ast, NULL, false, &plan);
     s->is_own_query = own;
     TRY(err);
     const struct plan_node *scan = scan_of(plan);
@@ -414,7 +414,7 @@ static db_err read_rows(struct statement *st, const struct ast_handler *a)
     db_err err = ERR_SCHEMA_CHANGED;
     for (int i = 0; i < PLAN_TRIES && err == ERR_SCHEMA_CHANGED; i++) {
         struct plan *plan;
-        TRY(query__plan(s, ast, st->types, st->param_count, false, &plan));
+        TRY(query__plan(s, ast, st, false, &plan));
         err = run_plan(st, h, a, plan);
         plan_unref(plan);
     }

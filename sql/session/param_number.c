@@ -1,9 +1,17 @@
-/* Parameters whose places ask for numbers, as PREPARE has found (struct bound_stmt.param_numbers).
+/* Values of parameters as their places ask for them (struct bound_stmt.param_places; how PREPARE
+ * finds what a place says: sql/bind/bind_param.c).
  *
- * MYSQL: such a parameter takes text for the kind of number that it has. A value that does not fit
- * (a DECIMAL for an integer, a number for text) makes the server prepare the statement again: each
- * parameter is then of the type of the value that it has just been given, text that is a number of
- * the former kind stays one, and of NULL the place decides anew. */
+ * MYSQL: text that is given is text of the place's collation, 3988 if that cannot have it; bytes
+ * are taken for such text as they are. A parameter that is a number takes text for the kind of
+ * number that it has. A value that does not fit (a DECIMAL for an integer, a number for text) makes
+ * the server prepare the statement again: each parameter is then of the type of the value that it
+ * has just been given, text that is a number of the former kind stays one, and of NULL the place
+ * decides anew.
+ *
+ * MYSQL: what is no such number stays text within, and is read as a number where a number is asked
+ * for. A branch of IF, CASE or NULLIF that is a DECIMAL is asked for its text when it is shown:
+ * the binder has the text, and its number as a cast (struct param_manner). Everywhere else the
+ * number is made here, and told of once. */
 #include "sql/charset/charset.h"
 #include "sql/session/session_int.h"
 #include "sql/types/decimal.h"
@@ -104,9 +112,10 @@ static enum func_number kind_of(unsigned number)
 }
 
 /* A value as the kind of number that its parameter has. */
-static db_err as_number(struct cast_ctx *cast, unsigned number, bool changes, struct value *v,
-                        struct sql_type *t)
+static db_err as_number(struct cast_ctx *cast, const struct param_state *p, bool changes,
+                        struct value *v, struct sql_type *t)
 {
+    unsigned number = p->number;
     enum func_number kind = kind_of(number);
     unsigned place = number & PARAM_NUMBER_FLAGS;
     bool compared = place == PARAM_NUMBER_COMPARED || place == PARAM_NUMBER_TEXT;
@@ -124,6 +133,9 @@ static db_err as_number(struct cast_ctx *cast, unsigned number, bool changes, st
     }
     /* text and numbers meet as DOUBLE */
     struct sql_type to = bind_number_type(place == PARAM_NUMBER_TEXT ? NUM_DOUBLE : kind);
+    if (p->place.is_unsigned && p->given == 0 && to.id == TYPE_BIGINT) {
+        to = type_int(TYPE_BIGINT, true);
+    }
     struct sql_type decimal = bind_number_type(NUM_DECIMAL);
     /* what a change refuses is so where it is evaluated; what is too large compares as it is */
     bool later = compared || (place >= PARAM_NUMBER_ASKED && type_is_string(t));
@@ -149,6 +161,28 @@ static struct cast_ctx of_any_date(const struct cast_ctx *cast, struct diag *scr
     return quiet;
 }
 
+/* MYSQL: of a number a DATE may be a day of no month; a DATETIME may not. */
+static db_err any_date(const struct cast_ctx *any, unsigned moment, const struct sql_type *t,
+                       const struct value *v, const struct sql_type *to, struct value *ret)
+{
+    struct cast_ctx cast = *any;
+    struct diag scratch;
+    struct sql_type lenient = *to;
+    bool day = moment == PARAM_DATE && type_is_numeric(t);
+    lenient.wire |= TYPE_W_LENIENT_DATE;
+    if (day) {
+        diag_reset(&scratch);
+        cast.diag = &scratch;
+        cast.warn = NULL;
+        db_err err = value_cast(&cast, t, v, to, ret);
+        if (err == ERR_OK && !ret->is_null) {
+            return ERR_OK;
+        }
+        cast = *any;
+    }
+    return value_cast(&cast, t, v, day ? &lenient : to, ret);
+}
+
 /* A number or text beside dates, as a date with a time of day. What is none stays as it is. */
 static db_err as_date(const struct cast_ctx *cast, unsigned number, struct value *v,
                       struct sql_type *t)
@@ -160,11 +194,7 @@ static db_err as_date(const struct cast_ctx *cast, unsigned number, struct value
         return ERR_OK;
     }
     struct cast_ctx quiet = of_any_date(cast, &scratch);
-    db_err err = value_cast(&quiet, t, v, &to, &date);
-    if (err == ERR_OK && date.is_null && number == PARAM_DATE && type_is_numeric(t)) {
-        to.wire |= TYPE_W_LENIENT_DATE; /* days of no month */
-        err = value_cast(&quiet, t, v, &to, &date);
-    }
+    db_err err = any_date(&quiet, number, t, v, &to, &date);
     if (err == ERR_SQL || (err == ERR_OK && date.is_null)) {
         return ERR_OK;
     }
@@ -195,7 +225,7 @@ static db_err as_branch(const struct cast_ctx *cast, unsigned moment, bool chang
     any.warn = cast->warn;
     made = *v;
     if (!v->is_null) {
-        TRY(value_cast(&any, t, v, &to, &made));
+        TRY(any_date(&any, moment, t, v, &to, &made));
     }
     to.wire = 0;
     if (moment == PARAM_DATE && (made.is_null || datetime_time(made.t) == 0)) {
@@ -229,6 +259,10 @@ static bool fits(const struct cast_ctx *cast, const struct param_state *p, const
     if (v->is_null || (given == 0 && has != 1u + NUM_INT)) {
         return true;
     }
+    bool was_unsigned = p->place.is_unsigned && p->given == 0;
+    if (was_unsigned && given == 1u + NUM_INT && !type_is_unsigned(t)) {
+        return false;
+    }
     if (given == 0) {
         return !is_number(p->number) || wide_text(cast, t, v) == NUM_INT;
     }
@@ -240,11 +274,11 @@ static void take(const struct cast_ctx *cast, struct param_state *io, const stru
                  const struct sql_type *t)
 {
     unsigned given = v->is_null ? 0 : class_of(t);
-    if (v->is_null || moment_of(io->place) != 0) {
-        io->number = io->place;
+    if (v->is_null || moment_of(io->place.number) != 0) {
+        io->number = io->place.number;
     } else if (given != 0) {
-        bool number = io->place != 0 && given <= 1u + NUM_DOUBLE;
-        io->number = number ? (uint8_t)((io->place & PARAM_NUMBER_FLAGS) + given) : 0;
+        bool number = io->place.number != 0 && given <= 1u + NUM_DOUBLE;
+        io->number = number ? (uint8_t)((io->place.number & PARAM_NUMBER_FLAGS) + given) : 0;
     } else if (is_number(io->number)) {
         struct sql_type to = bind_number_type(kind_of(io->number));
         enum func_number wide = kind_of(io->number) == NUM_INT ? wide_text(cast, t, v) : NUM_INT;
@@ -264,8 +298,10 @@ static uint32_t alone(const struct ast_expr *e, struct param_state *io_states)
     }
     if (io_states != NULL) {
         struct param_state *p = &io_states[((const struct ast_param *)e)->index];
-        p->place = p->place == 0 ? PARAM_NUMBER_ALONE : p->place;
-        p->number = p->place;
+        if (p->place.number == 0) {
+            p->place.number = PARAM_NUMBER_ALONE;
+        }
+        p->number = p->place.number;
     }
     return 1;
 }
@@ -299,53 +335,103 @@ uint32_t param__alone(const struct ast_stmt *ast, struct param_state *io_states)
     return count;
 }
 
-db_err param__numbers(struct sql_session *s, struct param_state *io_states, uint32_t count,
-                      bool changes, struct value *values, struct sql_type *types)
+/* Text that a column or place of another charset is to have. */
+static db_err convert_text(struct sql_session *s, const struct value *v, unsigned from_id,
+                           unsigned to_id, struct slice *ret)
+{
+    const struct collation *from = collation_by_id(from_id);
+    const struct collation *to = collation_by_id(to_id);
+    size_t lost = 0;
+    *ret = v->str;
+    if (from->cs == to->cs || from_id == COLL_BINARY || to_id == COLL_BINARY) {
+        return ERR_OK;
+    }
+    TRY(charset_convert_arena(from->cs, v->str, to->cs, &s->stmt_arena, ret, &lost));
+    return lost == 0 ? ERR_OK
+                     : my_error(&s->diag, ER_IMPOSSIBLE_STRING_CONVERSION, from->name, to->name,
+                                "parameter");
+}
+
+/* Text, or NULL, as text of the place. MYSQL: one that a number was given is none any more. */
+static db_err as_text(struct sql_session *s, const struct param_state *p, struct value *v,
+                      struct sql_type *t, struct param_manner *manner)
+{
+    struct slice text;
+    const struct param_place *place = &p->place;
+    if (place->collation == 0 || p->given != 0 || (v->is_null && place->is_compared) ||
+        (!v->is_null && !type_is_string(t))) {
+        return ERR_OK;
+    }
+    struct sql_type to = bind_param_text_type(place);
+    to.flags |= TYPE_F_EXPR;
+    if (v->is_null) {
+        value_set_null(v, &to);
+    } else {
+        TRY(convert_text(s, v, t->collation, place->collation, &text));
+        *v = value_str(text, place->collation);
+        v->type = to.id;
+        to.flags |= TYPE_F_NOT_NULL;
+    }
+    *t = to;
+    manner->placed = true;
+    manner->coercibility = place->coercibility;
+    return ERR_OK;
+}
+
+/* Text that stays text, of which a number is made where one is asked for. */
+static bool reads_number(const struct cast_ctx *cast, const struct param_state *p,
+                         const struct value *v, const struct sql_type *t)
+{
+    struct sql_type to = bind_number_type(kind_of(p->number));
+    return p->place.is_late && !v->is_null && type_is_string(t) &&
+           cast_fit(cast, t, v, &to) != FIT_WHOLE;
+}
+
+static db_err place_one(struct sql_session *s, struct cast_ctx *cast, const struct param_state *p,
+                        bool changes, struct value *v, struct sql_type *t,
+                        struct param_manner *manner)
+{
+    unsigned place = p->place.number;
+    unsigned moment = moment_of(place);
+    if (moment != 0 && (place & PARAM_NUMBER_COMPARED) != 0) {
+        return as_date(cast, moment, v, t);
+    }
+    if (moment != 0) {
+        return as_branch(cast, moment, changes, v, t);
+    }
+    if (!is_number(p->number)) {
+        return as_text(s, p, v, t, manner);
+    }
+    if (reads_number(cast, p, v, t)) {
+        manner->reads = (uint8_t)(1u + kind_of(p->number));
+        return ERR_OK;
+    }
+    return as_number(cast, p, changes, v, t);
+}
+
+db_err param__place(struct sql_session *s, struct param_state *io_states, bool changes,
+                    struct param_values *io)
 {
     struct cast_ctx cast;
     bool again = false;
     query__cast_ctx(s, &cast, false);
     cast.arena = &s->stmt_arena;
-    for (uint32_t i = 0; i < count; i++) {
-        again = again || !fits(&cast, &io_states[i], &values[i], &types[i]);
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        if (again) {
-            take(&cast, &io_states[i], &values[i], &types[i]);
-        }
-        unsigned place = io_states[i].place;
-        unsigned moment = moment_of(place);
-        if (moment != 0 && (place & PARAM_NUMBER_COMPARED) != 0) {
-            TRY(as_date(&cast, moment, &values[i], &types[i]));
-        } else if (moment != 0) {
-            TRY(as_branch(&cast, moment, changes, &values[i], &types[i]));
-        } else if (is_number(io_states[i].number)) {
-            TRY(as_number(&cast, io_states[i].number, changes, &values[i], &types[i]));
-        }
-    }
-    return ERR_OK;
-}
-
-db_err param__storable(struct sql_session *s, const uint16_t *collations, uint32_t count,
-                       const struct value *values, const struct sql_type *types)
-{
-    for (uint32_t i = 0; i < count; i++) {
-        const struct value *v = &values[i];
-        if (collations[i] == 0 || v->is_null || !type_is_string(&types[i]) ||
-            types[i].collation == COLL_BINARY) {
-            continue;
-        }
-        const struct collation *from = collation_by_id(types[i].collation);
-        const struct collation *to = collation_by_id(collations[i]);
+    for (uint32_t i = 0; i < io->count; i++) {
         struct slice ignored;
-        size_t lost = 0;
-        if (from->cs != to->cs) {
-            TRY(charset_convert_arena(from->cs, v->str, to->cs, &s->stmt_arena, &ignored, &lost));
+        const struct value *v = &io->values[i];
+        const struct sql_type *t = &io->types[i];
+        if (io_states[i].place.stored != 0 && !v->is_null && type_is_string(t)) {
+            TRY(convert_text(s, v, t->collation, io_states[i].place.stored, &ignored));
         }
-        if (lost != 0) {
-            return my_error(&s->diag, ER_IMPOSSIBLE_STRING_CONVERSION, from->name, to->name,
-                            "parameter");
+        again = again || !fits(&cast, &io_states[i], v, t);
+    }
+    for (uint32_t i = 0; i < io->count; i++) {
+        struct value *v = &io->values[i];
+        struct sql_type *t = &io->types[i];
+        if (again) {
+            take(&cast, &io_states[i], v, t);
         }
+        TRY(place_one(s, &cast, &io_states[i], changes, v, t, &io->manners[i]));
     }
     return ERR_OK;
 }

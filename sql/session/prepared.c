@@ -44,9 +44,11 @@ struct sql_stmt {
     struct plan *plan;
     struct plan_key key;
     struct sql_type *types; /* of the plan's parameters */
+    struct param_manner *manners;
     struct var_types vars;
     struct param_state *states; /* by parameter; NULL: no place says anything */
-    uint16_t *collations;       /* by parameter: as plan->param_collations */
+    uint64_t places_version;    /* of the catalog that says what the places say, and of the */
+    uint64_t temporary_version; /* session's temporary tables */
     /* cursor */
     struct arena cursor_arena;
     struct kept_chunk *first, *last;
@@ -59,16 +61,35 @@ static bool is_query(const struct ast_stmt *ast)
            ast->kind == AST_STMT_UPDATE || ast->kind == AST_STMT_DELETE;
 }
 
-static db_err plan_types(struct sql_stmt *p, const struct sql_type *types, bool prepare,
-                         struct plan **ret)
+/* st: NULL at PREPARE. */
+static db_err plan_typed(struct sql_stmt *p, const struct statement *st, struct plan **ret)
 {
     struct sql_session *s = p->session;
     p->vars.arena = &p->arena;
     p->vars.unset = false;
     s->var_types = &p->vars;
-    db_err err = query__plan(s, p->ast, types, types == NULL ? 0 : p->param_count, prepare, ret);
+    db_err err = query__plan(s, p->ast, st, st == NULL, ret);
     s->var_types = NULL;
     return err;
+}
+
+static db_err note_places(struct sql_stmt *p, const struct param_place *places)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < p->param_count; i++) {
+        any = any || places[i].number != 0 || places[i].collation != 0 || places[i].stored != 0;
+    }
+    if (!any) {
+        return ERR_OK;
+    }
+    p->states = ARENA_ARRAY(&p->arena, struct param_state, p->param_count);
+    if (p->states == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < p->param_count; i++) {
+        p->states[i] = (struct param_state){.place = places[i], .number = places[i].number};
+    }
+    return ERR_OK;
 }
 
 static db_err describe(struct sql_stmt *p)
@@ -79,7 +100,7 @@ static db_err describe(struct sql_stmt *p)
     if (!is_query(p->ast)) {
         return ERR_OK;
     }
-    TRY(plan_types(p, NULL, true, &plan));
+    TRY(plan_typed(p, NULL, &plan));
     db_err err = ERR_OK;
     p->column_count =
         plan->kind == BOUND_SELECT && plan->into_var_count == 0 && plan->into_file == NULL
@@ -101,21 +122,11 @@ static db_err describe(struct sql_stmt *p)
     if (err == ERR_OK) {
         err = result__columns(s, plan, cols, p->column_count, &p->arena, &p->columns);
     }
-    if (err == ERR_OK && plan->param_numbers != NULL) {
-        p->states = ARENA_ARRAY(&p->arena, struct param_state, p->param_count);
-        err = p->states == NULL ? ERR_NOMEM : ERR_OK;
-        for (uint32_t i = 0; i < p->param_count && err == ERR_OK; i++) {
-            uint8_t number = plan->param_numbers[i];
-            p->states[i] = (struct param_state){.place = number, .number = number};
-        }
+    if (err == ERR_OK && plan->param_places != NULL) {
+        err = note_places(p, plan->param_places);
     }
-    if (err == ERR_OK && plan->param_collations != NULL) {
-        p->collations = ARENA_ARRAY(&p->arena, uint16_t, p->param_count);
-        err = p->collations == NULL ? ERR_NOMEM : ERR_OK;
-        if (err == ERR_OK) {
-            memcpy(p->collations, plan->param_collations, p->param_count * sizeof(*p->collations));
-        }
-    }
+    p->places_version = plan->catalog_version;
+    p->temporary_version = plan->temporary_version;
     plan_unref(plan);
     return err;
 }
@@ -361,7 +372,18 @@ static bool same_types(const struct sql_type *a, const struct sql_type *b, uint3
     return true;
 }
 
-static bool current(const struct sql_stmt *p, const struct sql_type *types)
+static bool same_manners(const struct param_manner *a, const struct param_manner *b, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        if (a[i].placed != b[i].placed || a[i].coercibility != b[i].coercibility ||
+            a[i].reads != b[i].reads) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool current(const struct sql_stmt *p, const struct statement *st)
 {
     const struct sql_session *s = p->session;
     return p->plan != NULL && !p->vars.unset && !table_locks__active(s) &&
@@ -372,7 +394,9 @@ static bool current(const struct sql_stmt *p, const struct sql_type *types)
            p->key.locale == s->vars.locale && p->key.collation == s->vars.collation_connection &&
            p->key.charset == s->vars.charset_client &&
            slice_eq(buf_slice(&p->key.schema), s->schema) &&
-           same_types(p->types, types, p->param_count) && !estimate_outgrown(p->session, p->plan);
+           same_types(p->types, st->types, p->param_count) &&
+           same_manners(p->manners, st->manners, p->param_count) &&
+           !estimate_outgrown(p->session, p->plan);
 }
 
 /* Of other tables, or of tables that have changed. */
@@ -390,11 +414,11 @@ static bool tables_differ(const struct plan *a, const struct plan *b)
     return false;
 }
 
-static db_err make_plan(struct sql_stmt *p, const struct sql_type *types)
+static db_err make_plan(struct sql_stmt *p, const struct statement *st)
 {
     struct sql_session *s = p->session;
     struct plan *plan;
-    TRY(plan_types(p, types, false, &plan));
+    TRY(plan_typed(p, st, &plan));
     if (p->plan != NULL && tables_differ(p->plan, plan)) {
         status__count(s, COUNT_STMT_REPREPARE);
     }
@@ -402,11 +426,13 @@ static db_err make_plan(struct sql_stmt *p, const struct sql_type *types)
     p->plan = plan;
     if (p->types == NULL) {
         p->types = ARENA_ARRAY(&p->arena, struct sql_type, p->param_count + 1);
-        if (p->types == NULL) {
+        p->manners = ARENA_ARRAY(&p->arena, struct param_manner, p->param_count + 1);
+        if (p->types == NULL || p->manners == NULL) {
             return ERR_LIMIT;
         }
     }
-    memcpy(p->types, types, p->param_count * sizeof(*types));
+    memcpy(p->types, st->types, p->param_count * sizeof(*p->types));
+    memcpy(p->manners, st->manners, p->param_count * sizeof(*p->manners));
     p->key.catalog_version = plan->catalog_version;
     p->key.sql_mode = s->vars.sql_mode;
     p->key.select_limit = s->vars.sql_select_limit;
@@ -424,8 +450,8 @@ static db_err run_query(struct sql_stmt *p, struct statement *st)
     enum { PLAN_TRIES = 10 };
     db_err err = ERR_SCHEMA_CHANGED;
     for (int i = 0; i < PLAN_TRIES && err == ERR_SCHEMA_CHANGED; i++) {
-        if (!current(p, st->types)) {
-            TRY(make_plan(p, st->types));
+        if (!current(p, st)) {
+            TRY(make_plan(p, st));
         }
         plan_ref(p->plan);
         struct plan *plan = p->plan;
@@ -470,35 +496,79 @@ static db_err execute(struct sql_stmt *p, struct statement *st)
     return err;
 }
 
-/* Parameters as their places ask for them. */
-static db_err as_placed(struct sql_stmt *p, struct value *values, struct sql_type *types)
+static db_err new_values(struct sql_session *s, uint32_t count, struct param_values *ret)
+{
+    ret->count = count;
+    ret->values = ARENA_ARRAY(&s->stmt_arena, struct value, count + 1);
+    ret->types = ARENA_ARRAY(&s->stmt_arena, struct sql_type, count + 1);
+    ret->manners = ARENA_ARRAY(&s->stmt_arena, struct param_manner, count + 1);
+    return ret->values == NULL || ret->types == NULL || ret->manners == NULL ? ERR_LIMIT : ERR_OK;
+}
+
+static bool same_place(const struct param_place *a, const struct param_place *b)
+{
+    return a->known == b->known && a->number == b->number && a->is_unsigned == b->is_unsigned &&
+           a->is_compared == b->is_compared && a->is_late == b->is_late &&
+           a->is_long == b->is_long && a->coercibility == b->coercibility &&
+           a->collation == b->collation && a->stored == b->stored;
+}
+
+/* MYSQL: when its tables have changed the statement is prepared again. */
+static db_err refresh_places(struct sql_stmt *p)
 {
     struct sql_session *s = p->session;
-    if (p->collations != NULL) {
-        TRY(param__storable(s, p->collations, p->param_count, values, types));
+    struct plan *plan;
+    bool changed = false;
+    if (!is_query(p->ast) || (p->places_version == catalog_version(s->engine->catalog) &&
+                              p->temporary_version == s->temporaries.version)) {
+        return ERR_OK;
     }
-    bool changes = p->ast->kind != AST_STMT_SELECT;
-    return p->states == NULL ? ERR_OK
-                             : param__numbers(s, p->states, p->param_count, changes, values, types);
+    struct param_state *fresh = ARENA_ARRAY(&s->stmt_arena, struct param_state, p->param_count);
+    if (fresh == NULL) {
+        return ERR_LIMIT;
+    }
+    TRY(plan_typed(p, NULL, &plan));
+    for (uint32_t i = 0; i < p->param_count && plan->param_places != NULL; i++) {
+        fresh[i].place = plan->param_places[i];
+        fresh[i].number = fresh[i].place.number;
+    }
+    param__alone(p->ast, fresh);
+    for (uint32_t i = 0; i < p->param_count; i++) {
+        changed = changed || !same_place(&fresh[i].place, &p->states[i].place);
+    }
+    if (changed) {
+        memcpy(p->states, fresh, p->param_count * sizeof(*fresh));
+    }
+    p->places_version = plan->catalog_version;
+    p->temporary_version = plan->temporary_version;
+    plan_unref(plan);
+    return ERR_OK;
+}
+
+/* Parameters as their places ask for them. */
+static db_err take_values(struct sql_stmt *p, struct param_values *v, struct statement *st)
+{
+    TRY(p->states != NULL ? refresh_places(p) : ERR_OK);
+    if (p->states != NULL) {
+        TRY(param__place(p->session, p->states, p->ast->kind != AST_STMT_SELECT, v));
+    }
+    st->values = v->values;
+    st->types = v->types;
+    st->manners = v->manners;
+    st->param_count = v->count;
+    return ERR_OK;
 }
 
 static db_err bind_params(struct sql_stmt *p, const struct sql_param *params, uint32_t count,
                           struct statement *st)
 {
     struct sql_session *s = p->session;
-    struct value *values = ARENA_ARRAY(&s->stmt_arena, struct value, count + 1);
-    struct sql_type *types = ARENA_ARRAY(&s->stmt_arena, struct sql_type, count + 1);
-    if (values == NULL || types == NULL) {
-        return ERR_LIMIT;
-    }
+    struct param_values v;
+    TRY(new_values(s, count, &v));
     for (uint32_t i = 0; i < count; i++) {
-        TRY(param_value(s, &params[i], &values[i], &types[i]));
+        TRY(param_value(s, &params[i], &v.values[i], &v.types[i]));
     }
-    TRY(as_placed(p, values, types));
-    st->values = values;
-    st->types = types;
-    st->param_count = count;
-    return ERR_OK;
+    return take_values(p, &v, st);
 }
 
 /* ---- cursors: the rows are kept in memory, charged to the session's statements ---- */
@@ -798,26 +868,21 @@ static db_err execute_named(struct statement *st, const struct ast_execute *a)
     if (a->variables.count != n->stmt->param_count) {
         return my_error(&s->diag, ER_WRONG_ARGUMENTS, "EXECUTE");
     }
-    struct value *values = ARENA_ARRAY(&s->stmt_arena, struct value, a->variables.count + 1);
-    struct sql_type *types = ARENA_ARRAY(&s->stmt_arena, struct sql_type, a->variables.count + 1);
-    if (values == NULL || types == NULL) {
-        return ERR_LIMIT;
-    }
-    for (uint32_t i = 0; i < a->variables.count; i++) {
+    struct param_values all;
+    TRY(new_values(s, a->variables.count, &all));
+    for (uint32_t i = 0; i < all.count; i++) {
         const struct user_var *v = vars__user_get(s, a->variables.items[i]->name);
-        values[i] = value_null();
-        types[i] = type_null();
+        struct sql_type *t = &all.types[i];
+        all.values[i] = value_null();
+        *t = type_null();
         if (v != NULL && !v->value.is_null) {
-            TRY(value_copy(&v->value, &s->stmt_arena, &values[i]));
+            TRY(value_copy(&v->value, &s->stmt_arena, &all.values[i]));
             uint16_t collation;
-            vars__bind_user(s, a->variables.items[i]->name, &types[i], &collation);
-            types[i].flags |= TYPE_F_NOT_NULL | TYPE_F_EXPR;
+            vars__bind_user(s, a->variables.items[i]->name, t, &collation);
+            t->flags |= TYPE_F_NOT_NULL | TYPE_F_EXPR;
         }
     }
-    TRY(as_placed(n->stmt, values, types));
-    st->values = values;
-    st->types = types;
-    st->param_count = a->variables.count;
+    TRY(take_values(n->stmt, &all, st));
     return execute(n->stmt, st);
 }
 

@@ -80,9 +80,17 @@ static void limit_time(const struct sql_session *s, uint64_t hint_ms)
     }
 }
 
+void query__bind_params(const struct statement *st, struct bind_opts *ret)
+{
+    if (st != NULL) {
+        ret->param_types = st->types;
+        ret->param_manners = st->manners;
+        ret->param_count = st->param_count;
+    }
+}
+
 static db_err make_plan(struct sql_session *s, const struct ast_stmt *ast,
-                        const struct sql_type *types, uint32_t count, bool prepare, bool explain,
-                        struct plan **ret)
+                        const struct statement *st, bool prepare, bool explain, struct plan **ret)
 {
     TRY(priv_refresh(&s->priv));
     const struct catalog_snapshot *snap;
@@ -98,8 +106,7 @@ static db_err make_plan(struct sql_session *s, const struct ast_stmt *ast,
     p->catalog_version = snapshot_version(snap);
     p->temporary_version = s->temporaries.version;
     query__bind_opts(s, snap, &bind);
-    bind.param_types = types;
-    bind.param_count = count;
+    query__bind_params(st, &bind);
     bind.prepare = prepare;
     bind.prepared = s->var_types != NULL && !prepare;
     bind.explain = explain;
@@ -130,16 +137,16 @@ static db_err make_plan(struct sql_session *s, const struct ast_stmt *ast,
     return ERR_OK;
 }
 
-db_err query__plan(struct sql_session *s, const struct ast_stmt *ast, const struct sql_type *types,
-                   uint32_t count, bool prepare, struct plan **ret)
+db_err query__plan(struct sql_session *s, const struct ast_stmt *ast, const struct statement *st,
+                   bool prepare, struct plan **ret)
 {
-    return make_plan(s, ast, types, count, prepare, false, ret);
+    return make_plan(s, ast, st, prepare, false, ret);
 }
 
 db_err query__plan_explained(struct sql_session *s, const struct statement *st,
                              const struct ast_stmt *ast, struct plan **ret)
 {
-    return make_plan(s, ast, st->types, st->param_count, false, true, ret);
+    return make_plan(s, ast, st, false, true, ret);
 }
 
 static db_err eval_as_query(struct sql_session *s, const struct ast_expr *e, struct value *ret);
@@ -153,8 +160,7 @@ db_err query__eval(struct sql_session *s, const struct ast_expr *e, struct value
     struct exec_ctx ctx;
     TRY(session__snapshot(s, &snap));
     query__bind_opts(s, snap, &bind);
-    bind.param_types = s->prepared == NULL ? NULL : s->prepared->types;
-    bind.param_count = s->prepared == NULL ? 0 : s->prepared->param_count;
+    query__bind_params(s->prepared, &bind);
     db_err err = bind_scalar(&s->stmt_arena, &bind, e, NULL, &s->diag, &bound);
     if (err == ERR_OK && bound->has_subquery) {
         catalog_release(snap);
@@ -738,6 +744,7 @@ static db_err eval_as_query(struct sql_session *s, const struct ast_expr *e, str
     if (s->prepared != NULL) {
         st.values = s->prepared->values;
         st.types = s->prepared->types;
+        st.manners = s->prepared->manners;
         st.param_count = s->prepared->param_count;
     }
     struct ast_select_item item = {.expr = (struct ast_expr *)(uintptr_t)e,
@@ -750,7 +757,7 @@ static db_err eval_as_query(struct sql_session *s, const struct ast_expr *e, str
     db_err err = ERR_SCHEMA_CHANGED;
     for (int i = 0; i < PLAN_TRIES && err == ERR_SCHEMA_CHANGED; i++) {
         struct plan *plan;
-        TRY(query__plan(s, &stmt.stmt, st.types, st.param_count, false, &plan));
+        TRY(query__plan(s, &stmt.stmt, &st, false, &plan));
         *ret = value_null();
         err = execute(&st, plan, ret);
         plan_unref(plan);
@@ -764,7 +771,7 @@ db_err query__run(struct statement *st, const struct ast_stmt *ast)
     db_err err = ERR_SCHEMA_CHANGED;
     for (int i = 0; i < PLAN_TRIES && err == ERR_SCHEMA_CHANGED; i++) {
         struct plan *plan;
-        TRY(query__plan(st->session, ast, st->types, st->param_count, false, &plan));
+        TRY(query__plan(st->session, ast, st, false, &plan));
         err = query__execute(st, plan);
         plan_unref(plan);
     }

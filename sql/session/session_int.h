@@ -359,7 +359,8 @@ struct statement {
     uint32_t param_count;
     const struct value *values; /* of parameters, by index */
     const struct sql_type *types;
-    const struct value *row_values; /* INSERT of many rows of literals: row-major; or NULL */
+    const struct param_manner *manners; /* of parameters; NULL: of none */
+    const struct value *row_values;     /* INSERT of many rows of literals: row-major; or NULL */
     uint32_t row_count;
     struct sql_status status;
     bool bulk_change;  /* it changes more rows than fit (bulk_change.h) */
@@ -476,8 +477,11 @@ db_err query__run_cached(struct statement *st, bool *ret_done, size_t *ret_consu
 db_err query__run_text(struct statement *st, struct slice sql);
 void query__bind_opts(struct sql_session *s, const struct catalog_snapshot *snap,
                       struct bind_opts *ret);
-db_err query__plan(struct sql_session *s, const struct ast_stmt *ast, const struct sql_type *types,
-                   uint32_t count, bool prepare, struct plan **ret);
+/* st: whose parameters it is for; NULL: there are no values. */
+db_err query__plan(struct sql_session *s, const struct ast_stmt *ast, const struct statement *st,
+                   bool prepare, struct plan **ret);
+/* The statement's parameters as the binder is told of them. */
+void query__bind_params(const struct statement *st, struct bind_opts *ret);
 /* For EXPLAIN: 1345 for views that may not be looked into. */
 db_err query__plan_explained(struct sql_session *s, const struct statement *st,
                              const struct ast_stmt *ast, struct plan **ret);
@@ -687,21 +691,25 @@ db_err load__run(struct statement *st, const struct ast_load_data *l);
 
 /* param_number.c */
 struct param_state {
-    uint8_t place;  /* as PREPARE found it: bound_stmt.param_numbers */
-    uint8_t number; /* as it is now; 0: the value's type is the parameter's */
+    struct param_place place; /* as PREPARE found it */
+    uint8_t number;           /* as place.number, as it is now; 0: it is of its value's type */
     uint16_t given; /* the class of what it was given last when the others changed; 0: text */
+};
+/* A statement's parameters, by index. What is made of them is in the statement's memory. */
+struct param_values {
+    uint32_t count;
+    struct value *values;
+    struct sql_type *types;
+    struct param_manner *manners; /* zeroed */
 };
 /* How many parameters stand alone, in a select list, DO or SET; their states are told of it, where
  * io_states is not NULL. MYSQL: such a one is text until a number is given, and a number then. */
 uint32_t param__alone(const struct ast_stmt *ast, struct param_state *io_states);
-/* The parameters' values as the kinds of number of their places, which change with what is given.
- * changes: the statement is no query. What is made is in the statement's memory. Does not park. */
-MUST_USE db_err param__numbers(struct sql_session *s, struct param_state *io_states, uint32_t count,
-                               bool changes, struct value *values, struct sql_type *types);
-/* Text of a parameter that the column which it is stored in cannot have: 3988, whatever the mode.
- * collations: as plan->param_collations. */
-MUST_USE db_err param__storable(struct sql_session *s, const uint16_t *collations, uint32_t count,
-                                const struct value *values, const struct sql_type *types);
+/* The parameters' values as their places make them, which change with what is given. changes: the
+ * statement is no query. 3988 for text that its place or the column which it is stored in cannot
+ * have, whatever the mode. Does not park. */
+MUST_USE db_err param__place(struct sql_session *s, struct param_state *io_states, bool changes,
+                             struct param_values *io);
 
 /* prepared.c */
 db_err prepared__sql(struct statement *st, const struct ast_stmt *ast);

@@ -72,7 +72,7 @@ static db_err check_view(struct admin_run *r, const struct table_def *t)
     size_t consumed;
     db_err err = parser_parse(&s->stmt_arena, t->view_text, &opts, &s->diag, &ast, &consumed);
     if (err == ERR_OK) {
-        err = query__plan(s, ast, NULL, 0, false, &plan);
+        err = query__plan(s, ast, NULL, false, &plan);
     }
     if (err == ERR_OK) {
         plan_unref(plan);

@@ -92,7 +92,7 @@ static db_err add_view(struct sql_session *s, const struct table_def *view, bool
     struct ast_query query = {.body = &table.body};
     struct ast_select_stmt stmt = {.stmt = {.kind = AST_STMT_SELECT}, .query = &query};
     struct plan *plan;
-    TRY(query__plan(s, &stmt.stmt, NULL, 0, false, &plan)); /* in the name of its definer */
+    TRY(query__plan(s, &stmt.stmt, NULL, false, &plan)); /* in the name of its definer */
     db_err err = ERR_OK;
     for (uint32_t i = 0; i < plan->table_count && err == ERR_OK; i++) {
         const struct table_def *t = plan->tables[i];

@@ -2,7 +2,7 @@
 import re
 
 import known
-from known import NAMED, VIEW, Binary, equal_rows, letting_zeros, literal_form, loosely, reach, views_of, without_modes
+from known import NAMED, VIEW, equal_rows, letting_zeros, literal_form, loosely, reach, views_of, without_modes
 
 BOUNDS = re.compile(r" BETWEEN ", re.IGNORECASE)
 BESIDE = re.compile(r" AND ", re.IGNORECASE)
@@ -73,36 +73,6 @@ def zeros_passed_over(server, oracle, sql, ordered, folded):
     return equal_rows(loosely(server, sql, ordered, folded), letting_zeros(oracle, lambda: loosely(oracle, text, ordered, folded)))
 
 
-CHOOSES = re.compile(r"\b(?:IF|NULLIF)\(|\bCASE\b")
-TEXT_GIVEN = re.compile(r"^(SET @p\d = |)'\s*(-?\d*(?:\.\d+)?).*'$", re.DOTALL)
-
-
-def as_number(given):
-    """A text that is given for a parameter, or the SET of it, as the number that it begins with."""
-    return TEXT_GIVEN.sub(lambda m: m.group(1) + (m.group(2) if m.group(2) not in ("", "-") else "0"), given)
-
-
-def as_null(given):
-    return TEXT_GIVEN.sub(lambda m: m.group(1) + "NULL", given)
-
-
-def chosen_parameter(server, oracle, sql, ordered, folded):
-    """Text for a parameter that is a number or a date by the other branches of IF, CASE or NULLIF: the reference shows it as it is, and answers as
-    the server does when it is the number that it begins with, or NULL."""
-    prepared = isinstance(sql, Binary) or (isinstance(sql, list) and sql[0].startswith("PREPARE s FROM '"))
-    if not prepared or CHOOSES.search(sql.text if isinstance(sql, Binary) else sql[0]) is None:
-        return False
-    parts = sql.literals if isinstance(sql, Binary) else sql
-    whole = (lambda given: Binary(sql.text, given)) if isinstance(sql, Binary) else (lambda given: given)
-    ours, texts = loosely(server, sql, ordered, folded), [i for i, s in enumerate(parts) if TEXT_GIVEN.match(s)]
-    for some in [[i] for i in texts] + [texts]:
-        for taken_for in as_number, as_null:
-            given = whole([taken_for(s) if i in some else s for i, s in enumerate(parts)])
-            if equal_rows(ours, loosely(oracle, literal_form(given) or "", ordered, folded)):
-                return True
-    return False
-
-
 KEPT_ZERO = re.compile(r"Incorrect (?:date|datetime) value: '0000-00-00[^']*' for column '")
 
 
@@ -155,7 +125,7 @@ def of_variable(server, oracle, sql, ordered, folded):
     return any(e(server, oracle, query, False, False) for e in EXPLANATIONS if e is not of_variable)
 
 
-EXPLANATIONS = known.EXPLANATIONS + (constant_bounds, zeros_with_sign, wide_products, zeros_passed_over, chosen_parameter, keeps_zeros, told_later, once_for_lateral, of_variable)
+EXPLANATIONS = known.EXPLANATIONS + (constant_bounds, zeros_with_sign, wide_products, zeros_passed_over, keeps_zeros, told_later, once_for_lateral, of_variable)
 
 
 def is_known(server, oracle, sql, ordered, folded, got, wanted):
