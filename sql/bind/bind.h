@@ -10,6 +10,9 @@
 #include "sql/parser/ast_dml.h"
 #include "sql/parser/ast_query.h"
 
+struct charset;
+struct collation;
+
 /* What an expression of a definition is for: decides what may stand in it. */
 enum bind_use {
     BIND_USE_ANY,
@@ -31,6 +34,7 @@ struct bind_opts {
     struct slice current_schema; /* ptr NULL: none (1046) */
     uint64_t sql_mode;
     uint16_t connection_collation;
+    uint16_t utf8mb4_collation;  /* @@default_collation_for_utf8mb4; 0: the charset's own */
     bool localized;              /* lc_time_names is not en_US: names of days are no constants */
     uint16_t database_collation; /* collation_database: LOAD DATA's files */
     uint16_t charset_client;     /* default collation of character_set_client: literals' charset */
@@ -122,11 +126,16 @@ MUST_USE db_err bind_array_source(struct arena *arena, const struct bind_opts *o
 /* An expression's type as a column's that is to hold its values. */
 void bind_stored_type(struct sql_type *io);
 
+/* What the charset's name alone means: of an introducer, or in a definition. */
+const struct collation *bind_charset_collation(const struct bind_opts *opts,
+                                               const struct charset *cs);
+
 /* A column or cast type of the grammar as a sql_type. default_collation is the table's (or
- * connection's). Errors: 1074, 1426, 1425, 1427, 1439, 3505 ..., as MySQL checks lengths. */
+ * connection's); of opts: sql_mode, utf8mb4_collation. Errors: 1074, 1426, 1425, 1427, 1439, 3505
+ * ..., as MySQL checks lengths. */
 MUST_USE db_err bind_type(struct arena *arena, const struct ast_type *type,
-                          uint16_t default_collation, uint64_t sql_mode, struct slice column_name,
-                          struct diag *diag, struct sql_type *ret_type);
+                          uint16_t default_collation, const struct bind_opts *opts,
+                          struct slice column_name, struct diag *diag, struct sql_type *ret_type);
 
 /* The type of a parameter that is to be a number of this kind. */
 struct sql_type bind_number_type(enum func_number kind);

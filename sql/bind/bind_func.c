@@ -658,8 +658,9 @@ db_err bind__cast_target(struct binder *b, const struct ast_type *type, const st
                             (unsigned long)UINT32_MAX);
         }
         plain.flags &= text ? ~(uint32_t)AST_TYPE_F_LENGTH : UINT32_MAX;
-        db_err err = bind_type(b->arena, &plain, b->opts->connection_collation, b->opts->sql_mode,
-                               name, b->diag, &t);
+        struct bind_opts opts = {.sql_mode = b->opts->sql_mode};
+        db_err err =
+            bind_type(b->arena, &plain, b->opts->connection_collation, &opts, name, b->diag, &t);
         if (err == ERR_SQL && b->diag != NULL && b->diag->number == ER_M_BIGGER_THAN_D) {
             return my_error(b->diag, ER_M_BIGGER_THAN_D, ""); /* MYSQL: of no column */
         }

@@ -127,8 +127,7 @@ static db_err column_type(struct binder *b, const struct ast_json_column *a, str
         ret->length = 10;
         return ERR_OK;
     }
-    TRY(bind_type(b->arena, a->type, b->opts->connection_collation, b->opts->sql_mode, a->name,
-                  b->diag, &t));
+    TRY(bind_type(b->arena, a->type, b->opts->connection_collation, b->opts, a->name, b->diag, &t));
     if (a->collation.ptr != NULL) {
         const struct collation *coll;
         TRY(collation_require(a->collation, b->diag, &coll));

@@ -39,7 +39,7 @@ static db_err text_literal(struct binder *b, const struct ast_literal *l, struct
     if (l->charset.ptr != NULL) {
         const struct charset *cs;
         TRY(charset_require(l->charset, b->diag, &cs));
-        collation = cs->default_collation;
+        collation = bind_charset_collation(b->opts, cs)->id;
         TRY(introduced(b, cs, &text));
     } else if (b->opts->charset_client != 0) {
         const struct collation *from = collation_by_id(b->opts->charset_client);
@@ -121,7 +121,7 @@ static db_err bytes_literal(struct binder *b, const struct ast_literal *l, struc
     if (l->charset.ptr != NULL) {
         const struct charset *cs;
         TRY(charset_require(l->charset, b->diag, &cs));
-        collation = cs->default_collation;
+        collation = bind_charset_collation(b->opts, cs)->id;
         TRY(introduced(b, cs, &text));
         chars = cs->maxlen == 1 ? text.len : charset_char_count(cs, text);
     }

@@ -9,10 +9,18 @@ struct type_ctx {
     struct arena *arena;
     const struct ast_type *ast;
     uint16_t default_collation;
-    uint64_t sql_mode;
+    const struct bind_opts *opts;
     const char *column;
     struct diag *diag;
 };
+
+const struct collation *bind_charset_collation(const struct bind_opts *opts,
+                                               const struct charset *cs)
+{
+    const struct collation *c =
+        opts->utf8mb4_collation == 0 ? NULL : collation_by_id(opts->utf8mb4_collation);
+    return c != NULL && c->cs == cs ? c : charset_default_collation(cs);
+}
 
 static db_err text_collation(const struct type_ctx *c, uint16_t *ret)
 {
@@ -21,10 +29,7 @@ static db_err text_collation(const struct type_ctx *c, uint16_t *ret)
     if (a->charset.ptr != NULL) {
         const struct charset *cs;
         TRY(charset_require(a->charset, c->diag, &cs));
-        coll = coll != NULL && coll->cs == cs && a->collation.ptr == NULL
-                   ? coll
-                   : charset_default_collation(cs);
-        coll = charset_default_collation(cs);
+        coll = bind_charset_collation(c->opts, cs);
     }
     if (a->collation.ptr != NULL) {
         const struct collation *wanted;
@@ -132,7 +137,7 @@ static db_err bind_decimal(const struct type_ctx *c, struct sql_type *ret)
 static db_err bind_float(const struct type_ctx *c, struct sql_type *ret)
 {
     const struct ast_type *a = c->ast;
-    bool real_float = a->kind == AST_TYPE_REAL && (c->sql_mode & SQL_MODE_REAL_AS_FLOAT) != 0;
+    bool real_float = a->kind == AST_TYPE_REAL && (c->opts->sql_mode & SQL_MODE_REAL_AS_FLOAT) != 0;
     bool is_float = a->kind == AST_TYPE_FLOAT || real_float;
     if (a->kind == AST_TYPE_FLOAT && (a->flags & AST_TYPE_F_DEC) == 0 &&
         (a->flags & AST_TYPE_F_LENGTH) != 0) {
@@ -350,10 +355,10 @@ static db_err bind_by_kind(const struct type_ctx *c, struct sql_type *ret)
 }
 
 db_err bind_type(struct arena *arena, const struct ast_type *type, uint16_t default_collation,
-                 uint64_t sql_mode, struct slice column_name, struct diag *diag,
+                 const struct bind_opts *opts, struct slice column_name, struct diag *diag,
                  struct sql_type *ret_type)
 {
-    struct type_ctx c = {arena, type, default_collation, sql_mode, arena_strdup(arena, column_name),
+    struct type_ctx c = {arena, type, default_collation, opts, arena_strdup(arena, column_name),
                          diag};
     if (c.column == NULL) {
         return ERR_NOMEM;

@@ -165,6 +165,7 @@ db_err bind_table_rules(struct arena *arena, const struct bind_opts *opts,
     }
     struct bind_opts quiet = *opts;
     quiet.warn = NULL;
+    quiet.utf8mb4_collation = 0; /* what is stored means the same to all */
     struct table_rules *r = ARENA_NEW(arena, struct table_rules);
     if (r == NULL) {
         return ERR_NOMEM;
@@ -209,6 +210,7 @@ db_err bind_virtual_columns(struct arena *arena, const struct bind_opts *opts,
         }
         struct bind_opts quiet = *opts;
         quiet.warn = NULL;
+        quiet.utf8mb4_collation = 0;
         struct rule_binder b = {arena, &quiet, table, diag, r};
         struct rule_column *all = ARENA_ARRAY(arena, struct rule_column, n);
         r->reads = ARENA_ARRAY(arena, bool, n + 1);

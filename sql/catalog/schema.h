@@ -208,6 +208,10 @@ static inline bool table_is_temporary(const struct table_def *t)
     return (t->id & TABLE_ID_TEMPORARY) != 0;
 }
 
+/* MYSQL: the primary key is one that was made because there was none, or looks like it: my_row_id,
+ * the first column, alone, invisible. InnoDB's tables only. */
+bool table_has_generated_primary(const struct table_def *t);
+
 uint64_t snapshot_version(const struct catalog_snapshot *snap);
 /* NULL when absent. Owned by the snapshot. */
 const struct schema_def *snapshot_schema(const struct catalog_snapshot *snap, struct slice name);

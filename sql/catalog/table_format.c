@@ -92,3 +92,15 @@ db_err table_format_new(struct arena *arena, const struct table_def *def,
     *ret_format = f;
     return ERR_OK;
 }
+
+bool table_has_generated_primary(const struct table_def *t)
+{
+    if (!t->has_primary || !slice_eq_nocase(t->engine, SLICE_LIT("InnoDB"))) {
+        return false;
+    }
+    const struct index_def *ix = &t->indexes[0];
+    const struct column_def *c = &t->columns[0];
+    return ix->part_count == 1 && ix->parts[0].column == 0 && c->invisible && c->auto_increment &&
+           c->type.id == TYPE_BIGINT && type_is_unsigned(&c->type) &&
+           slice_eq_nocase(c->name, SLICE_LIT("my_row_id"));
+}

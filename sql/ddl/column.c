@@ -19,8 +19,8 @@ void ddl__warn_type(struct ddl_ctx *ctx, const struct sql_type *t)
 
 static db_err bind_column_type(struct draft *d, const struct ast_type *type, struct draft_column *c)
 {
-    return bind_type(d->ctx->arena, type, d->def.collation, d->ctx->bind->sql_mode, c->def.name,
-                     d->ctx->diag, &c->def.type);
+    return bind_type(d->ctx->arena, type, d->def.collation, d->ctx->bind, c->def.name, d->ctx->diag,
+                     &c->def.type);
 }
 
 /* Is it text that is too long for a VARCHAR? */

@@ -327,7 +327,8 @@ static db_err fill_table(struct draft *d, const struct ast_create_table *s)
     if (ddl__primary(d) != NULL) {
         return ERR_OK;
     }
-    if (d->ctx->generate_primary && !s->has_like && !has_stand_in(d)) {
+    bool innodb = slice_eq_nocase(d->def.engine, SLICE_LIT("InnoDB"));
+    if (d->ctx->generate_primary && innodb && !s->has_like && !has_stand_in(d)) {
         TRY(generate_primary(d));
         return ddl__check_indexes(d);
     }
@@ -366,7 +367,7 @@ static db_err check_parsed_type(struct ddl_ctx *ctx, const struct ast_column_def
     case AST_TYPE_ENUM:
     case AST_TYPE_SET: return ERR_OK;
     default:
-        return bind_type(ctx->arena, c->type, COLL_UTF8MB4_0900_AI_CI, ctx->bind->sql_mode, c->name,
+        return bind_type(ctx->arena, c->type, COLL_UTF8MB4_0900_AI_CI, ctx->bind, c->name,
                          ctx->diag, &t);
     }
 }

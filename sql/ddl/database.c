@@ -22,22 +22,34 @@ static db_err check_options(struct ddl_ctx *ctx, const struct ast_database_ddl *
     return ERR_OK;
 }
 
+/* The same of a new database, which @@default_table_encryption would have encrypted as well. */
+static db_err check_encryption(struct ddl_ctx *ctx, const struct ast_database_ddl *s)
+{
+    bool said = s->encryption.ptr != NULL;
+    bool wanted = said ? !slice_eq_nocase(s->encryption, SLICE_LIT("N")) : ctx->encrypts_databases;
+    if (wanted != ctx->encrypts_databases && !ctx->may_choose_encryption) {
+        return my_error(ctx->diag, ER_CANNOT_SET_DATABASE_ENCRYPTION);
+    }
+    return wanted ? ddl__unsupported(ctx, "ENCRYPTION") : ERR_OK;
+}
+
 db_err ddl__create_database(struct ddl_ctx *ctx, const struct ast_database_ddl *s)
 {
     struct catalog_change *change;
     uint16_t collation;
     struct slice name = s->name.name;
     TRY(check_schema(ctx, name));
-    TRY(check_options(ctx, s));
     TRY(ddl__collation(ctx, s->charset, s->collation, ctx->server_collation, &collation));
     TRY(catalog_change_begin(ctx->catalog, ctx->diag, &change));
-    if (s->if_not_exists && snapshot_schema(catalog_change_view(change), name) != NULL) {
+    bool exists = snapshot_schema(catalog_change_view(change), name) != NULL;
+    if (s->if_not_exists && exists) {
         catalog_change_abort(change);
         diag_area_note(ctx->warnings, ER_DB_CREATE_EXISTS, ddl__text(ctx, name));
         ctx->affected_rows = 1;
         return ERR_OK;
     }
-    db_err err = catalog_create_schema(change, name, collation, ctx->diag);
+    db_err err = exists ? ERR_OK : check_encryption(ctx, s);
+    err = err != ERR_OK ? err : catalog_create_schema(change, name, collation, ctx->diag);
     if (err != ERR_OK) {
         catalog_change_abort(change);
         return err;

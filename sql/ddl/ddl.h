@@ -46,6 +46,8 @@ struct ddl_ctx {
     bool generate_primary;                   /* @@sql_generate_invisible_primary_key */
     bool implied_timestamps;                 /* not @@explicit_defaults_for_timestamp */
     bool fk_needs_unique;                    /* @@restrict_fk_on_non_standard_key */
+    bool encrypts_databases;                 /* @@default_table_encryption */
+    bool may_choose_encryption;              /* of a new database another than that */
     struct mdl *mdl;                         /* metadata locks, sql/ddl/mdl.h */
     void *mdl_owner;                         /* struct mdl_owner; what it holds now is kept */
     struct slice account_user, account_host; /* who runs it, for 1044 */
@@ -101,6 +103,7 @@ struct ddl_show_opts {
     uint64_t sql_mode;            /* ANSI_QUOTES */
     const struct timezone *tz;    /* defaults of TIMESTAMP columns are shown in it; NULL: UTC */
     uint64_t next_auto_increment; /* 0: what CREATE TABLE said */
+    bool hides_generated_primary; /* that of table_has_generated_primary */
     bool temporary;               /* say so, whatever the table is */
     bool bare;                    /* names without quotes where they need none */
     bool verbose;                 /* ROW_FORMAT is told also when nobody set it */

@@ -24,6 +24,7 @@ static db_err bind_on(struct draft *d, const struct table_def *t, const struct a
     if (reads == NULL) {
         return ERR_NOMEM;
     }
+    opts.utf8mb4_collation = 0; /* as it will be read (bind_table_rules) */
     opts.use = use;
     opts.owner = ddl__text(d->ctx, owner);
     /* MYSQL: they are kept with the columns' own names; a check is as it was written, until the

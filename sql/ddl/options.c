@@ -34,7 +34,7 @@ db_err ddl__collation(struct ddl_ctx *ctx, struct slice charset, struct slice co
     if (charset.len != 0) {
         const struct charset *cs;
         TRY(charset_require(charset, ctx->diag, &cs));
-        c = charset_default_collation(cs);
+        c = bind_charset_collation(ctx->bind, cs);
     }
     if (collation.len != 0) {
         const struct collation *wanted;

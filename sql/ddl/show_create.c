@@ -326,7 +326,8 @@ static db_err put_tail(struct printer *p)
     uint64_t next =
         p->opts->next_auto_increment != 0 ? p->opts->next_auto_increment : t->auto_increment_start;
     TRY(buf_printf(p->out, "\n) ENGINE=%.*s", SLICE_FMT(t->engine)));
-    if (t->auto_increment >= 0 && next > 1) {
+    bool hides = p->opts->hides_generated_primary && table_has_generated_primary(t);
+    if (t->auto_increment >= 0 && next > 1 && !hides) {
         TRY(buf_printf(p->out, " AUTO_INCREMENT=%llu", (unsigned long long)next));
     }
     TRY(buf_printf(p->out, " DEFAULT CHARSET=%s", coll->cs->name));
@@ -352,18 +353,19 @@ db_err ddl_show_create_table_opts(struct arena *arena, const struct table_def *d
 {
     struct printer p = {arena, def, opts, out};
     bool first = true;
+    bool hides = opts->hides_generated_primary && table_has_generated_primary(def);
     TRY(put(&p, opts->temporary || table_is_temporary(def) ? "CREATE TEMPORARY TABLE "
                                                            : "CREATE TABLE "));
     TRY(put_name(&p, def->name));
     TRY(put(&p, " (\n"));
-    for (uint32_t i = 0; i < def->column_count; i++) {
+    for (uint32_t i = hides ? 1 : 0; i < def->column_count; i++) {
         if (!def->columns[i].hidden) {
             TRY(put(&p, first ? "" : ",\n"));
             TRY(put_column(&p, &def->columns[i]));
             first = false;
         }
     }
-    for (uint32_t i = def->has_primary ? 0 : 1; i < def->index_count; i++) {
+    for (uint32_t i = def->has_primary && !hides ? 0 : 1; i < def->index_count; i++) {
         TRY(put(&p, ",\n"));
         TRY(put_key(&p, &def->indexes[i]));
     }

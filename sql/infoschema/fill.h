@@ -40,6 +40,8 @@ bool is__sees_schema(const struct is_rows *r, const struct schema_def *s);
 bool is__sees_table(const struct is_rows *r, const struct table_def *t);
 /* The same of a name, whether there is such a table or not. */
 bool is__sees_name(const struct is_rows *r, struct slice schema, struct slice name);
+/* Is the table's primary key, its first column, not to be shown? */
+bool is__hides_primary(const struct is_rows *r, const struct table_def *t);
 /* What it may do with the column: SELECT, INSERT, UPDATE, REFERENCES. */
 priv_t is__on_column(const struct is_rows *r, const struct table_def *t,
                      const struct column_def *c);

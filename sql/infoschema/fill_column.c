@@ -231,6 +231,9 @@ static db_err table_columns(struct is_rows *r, const struct schema_def *s,
             continue;
         }
         position++;
+        if (i == 0 && is__hides_primary(r, t)) {
+            continue;
+        }
         if (t->kind == TABLE_VIRTUAL || is__on_column(r, t, &t->columns[i]) != 0) {
             TRY(one_column(r, t, &t->columns[i], position));
         }
@@ -247,7 +250,7 @@ static db_err table_columns_extensions(struct is_rows *r, const struct schema_de
                                        const struct table_def *t)
 {
     (void)s;
-    for (uint32_t i = 0; i < t->column_count; i++) {
+    for (uint32_t i = is__hides_primary(r, t) ? 1 : 0; i < t->column_count; i++) {
         const struct column_def *c = &t->columns[i];
         if (!c->hidden && (t->kind == TABLE_VIRTUAL || is__on_column(r, t, c) != 0)) {
             is__str(r, "def");

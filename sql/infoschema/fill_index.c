@@ -4,9 +4,9 @@
 #include "sql/infoschema/fill.h"
 #include "sql/storage/storage.h"
 
-static uint32_t first_index(const struct table_def *t)
+static uint32_t first_index(const struct is_rows *r, const struct table_def *t)
 {
-    return t->has_primary ? 0 : 1;
+    return t->has_primary && !is__hides_primary(r, t) ? 0 : 1;
 }
 
 static bool is_unique(const struct index_def *ix)
@@ -81,10 +81,10 @@ static db_err table_statistics(struct is_rows *r, const struct schema_def *s,
 {
     (void)s;
     uint64_t rows = 0;
-    if (t->index_count > first_index(t)) {
+    if (t->index_count > first_index(r, t)) {
         TRY(row_estimate(r, t, &rows));
     }
-    for (uint32_t i = first_index(t); i < t->index_count; i++) {
+    for (uint32_t i = first_index(r, t); i < t->index_count; i++) {
         for (uint32_t p = 0; p < t->indexes[i].part_count; p++) {
             TRY(index_part(r, t, &t->indexes[i], p, rows));
         }
@@ -135,7 +135,7 @@ static db_err table_key_columns(struct is_rows *r, const struct schema_def *s,
                                 const struct table_def *t)
 {
     (void)s;
-    for (uint32_t i = first_index(t); i < t->index_count; i++) {
+    for (uint32_t i = first_index(r, t); i < t->index_count; i++) {
         const struct index_def *ix = &t->indexes[i];
         for (uint32_t p = 0; is_unique(ix) && p < ix->part_count; p++) {
             const struct column_def *c = &t->columns[ix->parts[p].column];
@@ -169,7 +169,7 @@ static db_err table_constraints(struct is_rows *r, const struct schema_def *s,
                                 const struct table_def *t)
 {
     (void)s;
-    for (uint32_t i = first_index(t); i < t->index_count; i++) {
+    for (uint32_t i = first_index(r, t); i < t->index_count; i++) {
         const struct index_def *ix = &t->indexes[i];
         if (is_unique(ix)) {
             is__str(r, "def");
@@ -236,7 +236,7 @@ static db_err table_constraints_extensions(struct is_rows *r, const struct schem
 {
     (void)s;
     /* MYSQL: all indexes, also the one that a table without primary key has. */
-    for (uint32_t i = 0; i < t->index_count; i++) {
+    for (uint32_t i = is__hides_primary(r, t) ? 1 : 0; i < t->index_count; i++) {
         is__str(r, "def");
         is__text(r, t->schema_name);
         is__text(r, i == 0 ? SLICE_LIT("PRIMARY") : t->indexes[i].name);

@@ -37,12 +37,20 @@ db_err is__fill_engines(struct is_rows *r)
 
 /* ---- charsets ---- */
 
+/* MYSQL: SHOW tells what the session has set, the tables do not. */
+static const struct collation *shown_default(const struct is_rows *r, const struct charset *cs)
+{
+    uint16_t id = r->env.utf8mb4_collation;
+    const struct collation *c = id == 0 ? NULL : collation_by_id(id);
+    return c != NULL && c->cs == cs ? c : charset_default_collation(cs);
+}
+
 db_err is__fill_character_sets(struct is_rows *r)
 {
     const struct charset *cs;
     for (size_t i = 0; (cs = charset_at(i)) != NULL; i++) {
         is__str(r, cs->name);
-        is__str(r, charset_default_collation(cs)->name);
+        is__str(r, shown_default(r, cs)->name);
         is__str(r, cs->description);
         is__uint(r, cs->maxlen);
         TRY(is__end(r));
@@ -57,7 +65,7 @@ db_err is__fill_collations(struct is_rows *r)
         is__str(r, c->name);
         is__str(r, c->cs->name);
         is__uint(r, c->id);
-        is__str(r, c->is_default ? "Yes" : "");
+        is__str(r, c == shown_default(r, c->cs) ? "Yes" : "");
         is__str(r, c->is_compiled ? "Yes" : "");
         is__uint(r, c->sortlen);
         is__str(r, c->pad == COLLATION_NO_PAD ? "NO PAD" : "PAD SPACE");

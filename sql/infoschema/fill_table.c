@@ -122,7 +122,7 @@ static void next_number(struct is_rows *r, const struct table_def *t)
 {
     uint8_t key[16];
     uint64_t next = 0;
-    if (t->auto_increment < 0) {
+    if (t->auto_increment < 0 || is__hides_primary(r, t)) {
         is__null(r);
         return;
     }

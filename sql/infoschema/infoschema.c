@@ -199,6 +199,11 @@ bool is__sees_table(const struct is_rows *r, const struct table_def *t)
     return is__sees_name(r, t->schema_name, t->name);
 }
 
+bool is__hides_primary(const struct is_rows *r, const struct table_def *t)
+{
+    return r->env.hides_generated_primary && table_has_generated_primary(t);
+}
+
 priv_t is__on_column(const struct is_rows *r, const struct table_def *t, const struct column_def *c)
 {
     const struct priv_session *p = r->env.priv;

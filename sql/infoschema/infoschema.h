@@ -15,6 +15,8 @@ struct timezone;
 struct infoschema_env {
     const struct catalog_snapshot *snapshot; /* the statement's */
     const struct table_def *only;            /* a temporary table: show this one and no other */
+    bool hides_generated_primary;            /* keys of table_has_generated_primary */
+    uint16_t utf8mb4_collation;              /* shown as utf8mb4's; 0: its own */
     struct storage *storage;                 /* for estimates; may be NULL */
     const struct timezone *tz;               /* times are shown in it; NULL: UTC */
     const struct priv_session *priv;         /* decides which rows are shown */

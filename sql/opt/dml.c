@@ -26,8 +26,10 @@ static db_err text_expr(struct optimizer *o, struct slice text, const struct tab
 {
     struct parse_options po = {0};
     struct ast_expr *ast;
+    struct bind_opts own = *o->opts->bind;
+    own.utf8mb4_collation = 0; /* what is stored means the same to all */
     TRY(parser_parse_expr(o->arena, text, &po, o->diag, &ast));
-    return bind_scalar(o->arena, o->opts->bind, ast, t, o->diag, ret);
+    return bind_scalar(o->arena, &own, ast, t, o->diag, ret);
 }
 
 db_err opt__column_default(struct optimizer *o, const struct table_def *t,

@@ -518,6 +518,28 @@ static db_err need_offline(struct sql_session *s)
                : NEED(PRIV_SUPER, 0, "SYSTEM_VARIABLES_ADMIN plus CONNECTION_ADMIN or SUPER");
 }
 
+db_err access__encryption(struct sql_session *s)
+{
+    priv_dyn_t both = DYN_BIT(SYSTEM_VARIABLES_ADMIN) | DYN_BIT(TABLE_ENCRYPTION_ADMIN);
+    return (s->priv.subject.dynamic & both) == both
+               ? ERR_OK
+               : NEED(PRIV_SUPER, 0, "SUPER or SYSTEM_VARIABLES_ADMIN and TABLE_ENCRYPTION_ADMIN");
+}
+
+/* SET GLOBAL */
+static db_err need_global(struct sql_session *s, enum sysvar_id id)
+{
+    if (id == VAR_offline_mode) {
+        return need_offline(s);
+    }
+    TRY(NEED(PRIV_SUPER, DYN_BIT(SYSTEM_VARIABLES_ADMIN), "SUPER or SYSTEM_VARIABLES_ADMIN"));
+    switch ((int)id) {
+    case VAR_default_table_encryption: return access__encryption(s);
+    case VAR_table_encryption_privilege_check: return NEED(PRIV_SUPER, 0, "SUPER");
+    default: return ERR_OK;
+    }
+}
+
 db_err access__variable(struct sql_session *s, enum sysvar_id id, enum ast_scope scope)
 {
     const struct sysvar_def *d = &sysvar_defs[id];
@@ -530,11 +552,7 @@ db_err access__variable(struct sql_session *s, enum sysvar_id id, enum ast_scope
     }
     switch (scope) {
     case AST_SCOPE_GLOBAL:
-    case AST_SCOPE_PERSIST:
-        return (d->scope & SYSVAR_GLOBAL) == 0 ? ERR_OK
-               : id == VAR_offline_mode
-                   ? need_offline(s)
-                   : NEED(PRIV_SUPER, system, "SUPER or SYSTEM_VARIABLES_ADMIN");
+    case AST_SCOPE_PERSIST: return (d->scope & SYSVAR_GLOBAL) == 0 ? ERR_OK : need_global(s, id);
     case AST_SCOPE_PERSIST_ONLY:
         return (d->scope & SYSVAR_GLOBAL) == 0 ? ERR_OK : need_persist_only(s);
     case AST_SCOPE_DEFAULT:

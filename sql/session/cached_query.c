@@ -31,6 +31,7 @@ static void make_key(const struct sql_session *s, const struct digest *d, struct
                                 .div_precision_increment = s->vars.div_precision_increment,
                                 .group_concat_max_len = s->vars.group_concat_max_len,
                                 .collation = s->vars.collation_connection,
+                                .utf8mb4_collation = s->vars.utf8mb4_collation,
                                 .charset = s->vars.charset_client};
 }
 

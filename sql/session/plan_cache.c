@@ -51,7 +51,7 @@ static bool same(const struct plan_cache_key *a, const struct plan_cache_key *b)
            a->optimizer_switch == b->optimizer_switch && a->tz == b->tz && a->locale == b->locale &&
            a->div_precision_increment == b->div_precision_increment &&
            a->group_concat_max_len == b->group_concat_max_len && a->collation == b->collation &&
-           a->charset == b->charset;
+           a->charset == b->charset && a->utf8mb4_collation == b->utf8mb4_collation;
 }
 
 static struct shard *shard_of(struct plan_cache *c, const struct plan_cache_key *key)

@@ -23,7 +23,7 @@ struct plan_cache_key {
     const struct date_locale *locale;
     uint32_t div_precision_increment;
     uint64_t group_concat_max_len;
-    uint16_t collation, charset;
+    uint16_t collation, charset, utf8mb4_collation;
 };
 
 MUST_USE db_err plan_cache_new(size_t bytes_max, struct plan_cache **ret);

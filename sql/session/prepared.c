@@ -19,7 +19,7 @@ struct plan_key {
     uint64_t catalog_version, sql_mode, select_limit, optimizer_switch;
     const struct timezone *tz; /* constants that became temporal values are of it */
     const struct date_locale *locale;
-    uint16_t collation, charset;
+    uint16_t collation, charset, utf8mb4_collation;
     struct buf schema;
 };
 
@@ -393,6 +393,7 @@ static bool current(const struct sql_stmt *p, const struct statement *st)
            p->key.optimizer_switch == s->vars.optimizer_switch && p->key.tz == s->vars.tz &&
            p->key.locale == s->vars.locale && p->key.collation == s->vars.collation_connection &&
            p->key.charset == s->vars.charset_client &&
+           p->key.utf8mb4_collation == s->vars.utf8mb4_collation &&
            slice_eq(buf_slice(&p->key.schema), s->schema) &&
            same_types(p->types, st->types, p->param_count) &&
            same_manners(p->manners, st->manners, p->param_count) &&
@@ -441,6 +442,7 @@ static db_err make_plan(struct sql_stmt *p, const struct statement *st)
     p->key.locale = s->vars.locale;
     p->key.collation = s->vars.collation_connection;
     p->key.charset = s->vars.charset_client;
+    p->key.utf8mb4_collation = s->vars.utf8mb4_collation;
     buf_reset(&p->key.schema);
     return buf_append_slice(&p->key.schema, s->schema);
 }

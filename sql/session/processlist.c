@@ -14,11 +14,15 @@ enum { PROCESS_LIST_MAX = 64 << 20 };
 static db_err is_env(void *session, struct infoschema_env *ret_env)
 {
     struct sql_session *s = session;
-    *ret_env = (struct infoschema_env){.snapshot = s->is_snapshot,
-                                       .only = s->is_only,
-                                       .storage = session__storage(s),
-                                       .tz = s->vars.tz,
-                                       .priv = &s->priv};
+    *ret_env = (struct infoschema_env){
+        .snapshot = s->is_snapshot,
+        .only = s->is_only,
+        .hides_generated_primary =
+            vars__get(s, VAR_show_gipk_in_create_table_and_information_schema)->i == 0,
+        .utf8mb4_collation = s->shows_charsets ? s->vars.utf8mb4_collation : 0,
+        .storage = session__storage(s),
+        .tz = s->vars.tz,
+        .priv = &s->priv};
     return priv_refresh(&s->priv);
 }
 

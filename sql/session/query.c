@@ -51,6 +51,7 @@ void query__bind_opts(struct sql_session *s, const struct catalog_snapshot *snap
         .sql_mode = s->vars.sql_mode,
         .view_limit_needs_key = vars__get(s, VAR_updatable_views_with_limit)->i == 0,
         .connection_collation = s->vars.collation_connection,
+        .utf8mb4_collation = s->vars.utf8mb4_collation,
         .database_collation = s->vars.collation_database,
         .localized = s->vars.locale != date_locale_en_us,
         .charset_client = s->vars.charset_client,

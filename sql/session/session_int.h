@@ -147,6 +147,7 @@ struct session_vars {
     enum exec_pushdown pushdown;
     uint16_t charset_client, charset_results; /* default collations; results 0: NULL */
     uint16_t collation_connection, collation_database, collation_server;
+    uint16_t utf8mb4_collation; /* what utf8mb4 alone means */
     uint32_t lock_wait_timeout_s, ddl_lock_wait_timeout_s;
     uint32_t div_precision_increment, default_week_format, block_encryption_mode;
     uint32_t cte_max_recursion_depth;
@@ -296,8 +297,9 @@ struct sql_session {
     struct session_global_locks global_locks;
     struct global_lock bulk_rows;     /* of the statement that runs: bulk_change.c */
     const struct statement *prepared; /* that runs, for its parameters; NULL: none */
-    bool shows_status;                /* SHOW STATUS: it tells more than the tables that it reads */
-    const struct table_def *is_only;  /* SHOW COLUMNS or INDEX of a temporary table: that one */
+    bool shows_charsets; /* SHOW CHARACTER SET, SHOW COLLATION: as the session has them */
+    bool shows_status;   /* SHOW STATUS: it tells more than the tables that it reads */
+    const struct table_def *is_only; /* SHOW COLUMNS or INDEX of a temporary table: that one */
     /* facts that functions ask */
     struct eval_env env;
     struct rand rand;
@@ -742,6 +744,8 @@ db_err access__schema(struct sql_session *s, struct slice schema,
 db_err access__variable(struct sql_session *s, enum sysvar_id id, enum ast_scope scope);
 /* May the session run in a resource group that somebody names? 1227. */
 MUST_USE db_err access__resource_group(struct sql_session *s);
+/* To change default_table_encryption. */
+MUST_USE db_err access__encryption(struct sql_session *s);
 /* RESET PERSIST of a variable that is kept. */
 MUST_USE db_err access__reset_persist(struct sql_session *s, bool dynamic);
 

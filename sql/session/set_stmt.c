@@ -14,7 +14,8 @@ static db_err set_names(struct sql_session *s, const struct ast_set_item *i)
     if (!i->is_default) {
         TRY(charset_require(i->text, &s->diag, &cs));
     }
-    coll = charset_default_collation(cs);
+    const struct collation *utf8mb4 = collation_by_id(s->vars.utf8mb4_collation);
+    coll = utf8mb4->cs == cs ? utf8mb4 : charset_default_collation(cs);
     if (i->collation.ptr != NULL) {
         TRY(collation_require(i->collation, &s->diag, &coll));
         if (coll->cs != cs) {
@@ -132,6 +133,7 @@ static void warn_set(struct sql_session *s, enum sysvar_id id, enum ast_scope sc
         charset_warn_deprecated(&s->conditions, text ? v->str : SLICE_EMPTY);
         break;
     case VAR_explicit_defaults_for_timestamp: warn_value(s, id, scope, 0); break;
+    case VAR_default_collation_for_utf8mb4: warn_updating(s, sysvar_defs[id].name); break;
     case VAR_max_allowed_packet:
     case VAR_net_buffer_length: warn_packet(s); break;
     case VAR_enable_cascade_triggers:

@@ -90,6 +90,14 @@ static bool drops_temporaries(struct sql_session *s, const struct ast_stmt *ast)
     return all;
 }
 
+static bool may_choose_encryption(const struct sql_session *s)
+{
+    struct sysvar_globals *g = engine__globals(s->engine);
+    bool checked = g->values[VAR_table_encryption_privilege_check].i != 0;
+    sysvar_globals_unref(g);
+    return !checked || priv_has(&s->priv.subject, PRIV_SUPER, DYN_BIT(TABLE_ENCRYPTION_ADMIN));
+}
+
 db_err session__ddl(struct statement *st, const struct ast_stmt *ast,
                     const struct ddl_select *select, uint64_t *ret_affected, bool *ret_tells_rows)
 {
@@ -125,6 +133,8 @@ db_err session__ddl(struct statement *st, const struct ast_stmt *ast,
         .fk_needs_unique = s->vars.fk_needs_unique,
         .require_primary = vars__get(s, VAR_sql_require_primary_key)->i != 0,
         .generate_primary = vars__get(s, VAR_sql_generate_invisible_primary_key)->i != 0,
+        .encrypts_databases = vars__get(s, VAR_default_table_encryption)->i != 0,
+        .may_choose_encryption = may_choose_encryption(s),
         .implied_timestamps = !s->vars.explicit_timestamps,
         .mdl = s->engine->mdl,
         .mdl_owner = &s->mdl,
@@ -255,10 +265,11 @@ static db_err run_show_like(struct statement *st, const struct ast_stmt *ast)
         s->is_only = only != NULL && table_is_temporary(only) ? only : NULL;
         int what = ast->kind == AST_STMT_SHOW ? (int)((const struct ast_show *)ast)->what : -1;
         s->shows_status = what == AST_SHOW_STATUS;
+        s->shows_charsets = what == AST_SHOW_CHARACTER_SET || what == AST_SHOW_COLLATION;
         atomic_store_explicit(&s->lists_sessions, what == AST_SHOW_PROCESSLIST,
                               memory_order_relaxed);
         err = query__run_text(st, sql);
-        s->shows_status = false;
+        s->shows_status = s->shows_charsets = false;
         atomic_store_explicit(&s->lists_sessions, false, memory_order_relaxed);
         s->is_only = NULL;
     }

@@ -95,6 +95,8 @@ void vars__refresh(struct sql_session *s)
     v->collation_database =
         collation_of(vars__get(s, VAR_collation_database), COLL_UTF8MB4_0900_AI_CI);
     v->collation_server = collation_of(vars__get(s, VAR_collation_server), COLL_UTF8MB4_0900_AI_CI);
+    v->utf8mb4_collation =
+        collation_of(vars__get(s, VAR_default_collation_for_utf8mb4), COLL_UTF8MB4_0900_AI_CI);
     v->lock_wait_timeout_s = (uint32_t)vars__get(s, VAR_innodb_lock_wait_timeout)->i;
     v->ddl_lock_wait_timeout_s = (uint32_t)vars__get(s, VAR_lock_wait_timeout)->i;
     v->div_precision_increment = (uint32_t)vars__get(s, VAR_div_precision_increment)->i;
@@ -282,6 +284,15 @@ db_err vars__check_scope(struct sql_session *s, enum sysvar_id id, enum ast_scop
                : ERR_OK;
 }
 
+static db_err check_utf8mb4(struct sql_session *s, const struct sysvar_value *v)
+{
+    const struct collation *c = collation_by_name(v->s);
+    bool may = c != NULL && (c->id == COLL_UTF8MB4_0900_AI_CI || c->id == COLL_UTF8MB4_GENERAL_CI);
+    return may ? ERR_OK
+               : my_error(&s->diag, ER_INVALID_DEFAULT_UTF8MB4_COLLATION,
+                          arena_strdup(&s->stmt_arena, v->s));
+}
+
 /* Checks that need more than the type: names that must exist. Of an offset of a time zone what is
  * kept is how it is usually written. */
 static db_err check_value(struct sql_session *s, enum sysvar_id id, struct sysvar_value *v)
@@ -309,12 +320,11 @@ static db_err check_value(struct sql_session *s, enum sysvar_id id, struct sysva
         }
         return ERR_OK;
     }
-    case VAR_collation_connection:
-    case VAR_collation_server:
-    case VAR_collation_database: {
-        const struct collation *c;
-        return collation_require(v->s, &s->diag, &c);
-    }
+    case VAR_default_collation_for_utf8mb4: return check_utf8mb4(s, v);
+    case VAR_resultset_metadata: /* of the protocol's options that is one we do not offer */
+        return v->i != 0
+                   ? ERR_OK
+                   : my_error(&s->diag, ER_CLIENT_DOES_NOT_SUPPORT, "optional metadata transfer");
     case VAR_max_allowed_packet: return ERR_OK;
     default: return ERR_OK;
     }
@@ -467,6 +477,36 @@ static db_err change_global(struct sql_session *s, enum sysvar_id id, enum ast_s
     return globals__change(s, changes, with_followers(id, x, changes), how);
 }
 
+static bool is_collation(enum sysvar_id id)
+{
+    return id == VAR_collation_connection || id == VAR_collation_server ||
+           id == VAR_collation_database || id == VAR_default_collation_for_utf8mb4;
+}
+
+/* The same of collations. A fraction is for the check of types. */
+static db_err find_collation(struct sql_session *s, enum sysvar_id id, const struct value *v,
+                             struct value *ret)
+{
+    const struct collation *c;
+    *ret = *v;
+    if (v->is_null) {
+        return my_error(&s->diag, ER_WRONG_VALUE_FOR_VAR, sysvar_defs[id].name, "NULL");
+    }
+    if (v->phys == PHYS_INT) {
+        c = v->u > UINT16_MAX ? NULL : collation_by_id((uint16_t)v->u);
+        if (c == NULL) {
+            return my_error(&s->diag, ER_UNKNOWN_COLLATION,
+                            arena_printf(&s->stmt_arena, "%lld", (long long)v->i));
+        }
+    } else if (v->phys == PHYS_STR) {
+        TRY(collation_require(v->str, &s->diag, &c));
+    } else {
+        return ERR_OK;
+    }
+    *ret = value_str(slice_str(c->name), COLL_UTF8MB3_GENERAL_CI);
+    return ERR_OK;
+}
+
 void vars__insert_id_used(struct sql_session *s)
 {
     for (uint32_t i = 0; i < s->override_count && s->vars.insert_id != 0; i++) {
@@ -544,6 +584,10 @@ db_err vars__wanted(struct sql_session *s, enum sysvar_id id, enum ast_scope sco
         TRY(find_locale(s, v, &other));
         v = &other;
     }
+    if (is_collation(id) && v != NULL) {
+        TRY(find_collation(s, id, v, &other));
+        v = &other;
+    }
     bool of_globals = v == NULL && !global && (sysvar_defs[id].scope & SYSVAR_GLOBAL) != 0;
     if (of_globals || global) {
         TRY(start_value(s, id, global, &x));
@@ -554,6 +598,9 @@ db_err vars__wanted(struct sql_session *s, enum sysvar_id id, enum ast_scope sco
         TRY(sysvar_convert(id, v, &s->stmt_arena, &s->diag, &x, &clipped));
     }
     TRY(check_value(s, id, &x));
+    if (id == VAR_default_table_encryption && !global && x.i != vars__get(s, id)->i) {
+        TRY(access__encryption(s)); /* MYSQL: anybody may set what it is */
+    }
     if (id == VAR_timestamp && v != NULL) {
         TRY(check_timestamp(s, v, &x));
     }
