@@ -83,13 +83,15 @@ static db_err best_values(struct optimizer *o, struct lnode *n, const struct pat
 
 /* ---- limits ---- */
 
-/* Of the index's part `at`. */
+/* Of the index's part `at`. A conjunct limits each part once, and may limit all of them: OR of
+ * several columns. */
 static db_err add_limit(struct optimizer *o, struct lnode *n, struct path *p, uint32_t at,
                         const struct match *m)
 {
     struct scan_choice *choices = m->several;
     if (p->limits == NULL) {
-        p->limits = OPT_ARRAY(o, struct scan_limit, n->u.table.filter_count);
+        p->limits = OPT_ARRAY(o, struct scan_limit,
+                              (size_t)n->u.table.filter_count * p->index->part_count);
     }
     if (choices == NULL) {
         choices = OPT_NEW(o, struct scan_choice);
@@ -100,7 +102,7 @@ static db_err add_limit(struct optimizer *o, struct lnode *n, struct path *p, ui
     if (m->several == NULL) {
         *choices = m->one;
     }
-    ASSERT(p->limit_count < n->u.table.filter_count); /* a conjunct is of one column */
+    ASSERT(p->limit_count < n->u.table.filter_count * p->index->part_count);
     p->limits[p->limit_count++] = (struct scan_limit){at, m->count, choices};
     return ERR_OK;
 }
