@@ -25,6 +25,7 @@ struct collector {
     bool is_select;          /* the statement is one */
     bool is_view;            /* it defines a view */
     struct hint_block *here; /* the block whose hints are read */
+    uint32_t end;            /* where it ends: what begins behind it is not known yet */
     struct pending *pending;
     bool retries;
     bool below; /* a RESOURCE_GROUP is not in the first block */
@@ -127,7 +128,8 @@ static db_err find_block(struct collector *c, struct slice name, struct hint_blo
             return ERR_OK;
         }
     }
-    if (number >= c->first && number - c->first < c->body_count) {
+    if (number >= c->first && number - c->first < c->body_count &&
+        c->bodies[number - c->first]->pos.offset < c->end) {
         TRY(block_of(c, number - c->first, ret));
         if (*ret != NULL && (*ret)->name.ptr != NULL) {
             *ret = NULL; /* it has another name */
@@ -487,9 +489,11 @@ static db_err retry(struct collector *c)
 static db_err add_list(struct collector *c, struct ast_hints *hints)
 {
     struct pending *before = c->pending;
+    c->end = UINT32_MAX;
     for (uint32_t i = 0; i < c->body_count && hints->block == NULL; i++) {
         struct ast_select *s = (struct ast_select *)c->bodies[i];
         if (s->body.kind == AST_BODY_SELECT && s->hints == hints) {
+            c->end = s->body.pos.offset + s->body.pos.len;
             TRY(block_of(c, i, &hints->block));
         }
     }
