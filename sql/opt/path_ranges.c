@@ -137,7 +137,7 @@ static db_err limit_part(struct optimizer *o, struct lnode *n, struct path *p, u
             continue;
         }
         TRY(add_limit(o, n, p, at, &m));
-        p->dropped[i] = m.exact && part->prefix_len == 0;
+        p->dropped[i] = m.exact;
         product *= divides ? m.count : 1;
     }
     return ERR_OK;
@@ -158,7 +158,7 @@ static db_err match_equalities(struct optimizer *o, struct lnode *n, struct path
         TRY(extend(o, p, &m));
         if (!behind_multi(p)) {
             p->taken[at] = true;
-            p->dropped[at] = m.exact && part->prefix_len == 0 && !m.chained;
+            p->dropped[at] = m.exact && !m.chained;
             TRY(limit_part(o, n, p, p->eq_count - 1));
         }
         if (part->prefix_len != 0) {
@@ -256,7 +256,7 @@ static db_err match_interval(struct optimizer *o, struct lnode *n, struct path *
         TRY(add_ends(o, p, &m, &ends, &fits));
         if (fits) {
             p->taken[i] = true;
-            p->dropped[i] = m.exact && !ends.prefix && !m.chained && !behind_multi(p);
+            p->dropped[i] = m.exact && !m.chained && !behind_multi(p);
             *ret_found = true;
         }
     }

@@ -267,9 +267,8 @@ static db_err match_and(struct optimizer *o, const struct lcolumn *c, const stru
         bool is;
         bool kept = false;
         TRY(match_simple(o, c, part, e->args[i], &m, &is));
-        is = is && m.kind != MATCH_MULTI;
-        TRY(is ? add_member(o, &m, &all, &kept) : ERR_OK);
-        exact = exact && is && kept && m.exact;
+        TRY(is && m.kind != MATCH_MULTI ? add_member(o, &m, &all, &kept) : ERR_OK);
+        exact = exact && kept && m.exact;
     }
     bool bounded = all.bounds.low != NULL || all.bounds.high != NULL;
     *ret_is = all.values.count != 0 || bounded;

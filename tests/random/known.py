@@ -693,41 +693,6 @@ def wide_decimals(server, oracle, sql, ordered, folded):
     return at != 0 and equal_rows(loosely(server, sql, ordered, folded), loosely(oracle, out + text[at:], ordered, folded))
 
 
-BRANCHES = re.compile(r"\b(?:(?:COALESCE|IFNULL|LEAST|GREATEST|IF)\(|CASE\b)")
-CASE_WORDS = re.compile(QUOTED.pattern + r"|\bCASE\b|\bEND\b")
-
-
-def end_of_branches(text, found):
-    """Behind the closing parenthesis of a call, or the END of a CASE."""
-    if text[found.end() - 1] == "(":
-        return reach(text, found.end()) + 1
-    depth = 0
-    for m in CASE_WORDS.finditer(text, found.start()):
-        depth += {"CASE": 1, "END": -1}.get(m.group(0), 0)
-        if depth == 0:
-            return m.end()
-    return len(text)
-
-
-def own_decimals(server, oracle, sql, ordered, folded):
-    """A quotient has its digits by the decimals that COALESCE, IFNULL, LEAST, IF or CASE takes with the branch, for the reference: it answers as the
-    server does when what they give has as many of its own, by a sum with a zero."""
-    text = sql if isinstance(sql, str) else literal_form(sql)
-    if " / " not in (text or "") or BRANCHES.search(text) is None:
-        return False
-    ours = loosely(server, sql, ordered, folded)
-    for decimals in range(1, 7):
-        out, at = "", 0
-        for found in BRANCHES.finditer(text):
-            end = end_of_branches(text, found)
-            if found.start() >= at and re.search(r" / ", text[end:end + 40]):
-                out += "%s(%s + 0.%s)" % (text[at:found.start()], text[found.start():end], "0" * decimals)
-                at = end
-        if at != 0 and equal_rows(ours, loosely(oracle, out + text[at:], ordered, folded)):
-            return True
-    return False
-
-
 def true_of_none(server, oracle, sql, ordered, folded):
     """IS TRUE of IN of a subquery is, for the reference, never so of a row that an outer join makes, even where XOR has it otherwise: it drops the
     row, and answers as the server does when IS TRUE asks for the value of an IF."""
@@ -973,4 +938,4 @@ def json_blobs(server, oracle, sql, ordered, folded):
 
 
 EXPLANATIONS = (by_value, json_blobs, json_numbers, time_decimals, of_itself, of_views, as_written, of_distinct, set_of_sets, same_casts, constant_times, in_sets, null_in_order,
-                cut_text, cut_weights, wide_decimals, own_decimals, true_of_none, converted_twice, converted_bytes, numbers_in_text, row_of_none, padded_text, of_nullif, cast_sums, null_in_rows, in_signs, case_signs, of_equals, of_hash, of_repeat, bytes_of_variables, zero_date_is_null, zeros_rolled_up, of_extremes, of_sorted_extremes)
+                cut_text, cut_weights, wide_decimals, true_of_none, converted_twice, converted_bytes, numbers_in_text, row_of_none, padded_text, of_nullif, cast_sums, null_in_rows, in_signs, case_signs, of_equals, of_hash, of_repeat, bytes_of_variables, zero_date_is_null, zeros_rolled_up, of_extremes, of_sorted_extremes)
