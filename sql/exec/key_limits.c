@@ -276,7 +276,7 @@ db_err exec__limits_divide(struct exec_ctx *ctx, const struct key_limits *l, uin
     const struct spans *s = &l->parts[part];
     ASSERT(s->limited);
     for (uint32_t i = 0; i < s->count; i++) {
-        struct key_range span = {.end = range->end}; /* an open end is that of the range */
+        struct key_range span = {0};
         TRY(put_behind(ctx, before, s->items[i].start, &span.start));
         TRY(s->items[i].end.len == 0 ? ERR_OK
                                      : put_behind(ctx, before, s->items[i].end, &span.end));
