@@ -178,6 +178,7 @@ struct func_arg bind__arg(const struct bexpr *e)
     a.is_given = a.is_const ||
                  (!e->is_volatile && (e->kind == BEXPR_USER_VAR || e->kind == BEXPR_SYSTEM_VAR));
     a.is_column = e->kind == BEXPR_COLUMN;
+    a.is_outer = e->kind == BEXPR_OUTER;
     const struct bexpr *source = handed_on(e);
     a.is_variable = source->kind == BEXPR_USER_VAR;
     note_text_collation(source, &a);

@@ -229,6 +229,7 @@ struct func_arg {
     bool is_const; /* no columns: a constant, or a parameter whose value comes later */
     bool is_given; /* that, or a variable that keeps its value while the statement is executed */
     bool is_column;
+    bool is_outer;       /* a column of an enclosing query */
     bool in_blob;        /* a column that MySQL keeps in a BLOB, whatever its type says */
     bool is_variable;    /* a user variable, read */
     bool is_placeholder; /* a `?`: its type may be anything */

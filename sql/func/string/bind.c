@@ -282,7 +282,7 @@ db_err string_bind_elt(BIND_ARGS)
 /* FIND_IN_SET(x, set_column): MySQL gives the member's place in the column's definition. */
 db_err string_bind_find_in_set(BIND_ARGS)
 {
-    bool of_column = args[1].type.id == TYPE_SET && args[1].is_column;
+    bool of_column = args[1].type.id == TYPE_SET && (args[1].is_column || args[1].is_outer);
     struct sql_type set = args[1].type;
     TRY(find_in_set(ctx, call, args));
     if (!of_column || set.names == NULL) {
