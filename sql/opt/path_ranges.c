@@ -90,8 +90,8 @@ static db_err add_limit(struct optimizer *o, struct lnode *n, struct path *p, ui
 {
     struct scan_choice *choices = m->several;
     if (p->limits == NULL) {
-        p->limits = OPT_ARRAY(o, struct scan_limit,
-                              (size_t)n->u.table.filter_count * p->index->part_count);
+        p->limits =
+            OPT_ARRAY(o, struct scan_limit, (size_t)n->u.table.filter_count * p->index->part_count);
     }
     if (choices == NULL) {
         choices = OPT_NEW(o, struct scan_choice);
