@@ -91,6 +91,10 @@ know).
   something, and under DISTINCT, HAVING or a subquery, the statement fails (MySQL goes on with 1).
 - Depth: an expression, a join and a chain of set operations go 400 levels deep (1436 beyond; MySQL goes by its thread's stack, some thousands). Terms of AND and OR, lists
   and branches of CASE are no levels; each operand of a UNION is one.
+- Variables of the list above that MySQL's answers depend on: `lc_messages` (messages are in English), `windowing_use_high_precision` (moving sums of
+  DOUBLE stay as exact as with ON), `max_sort_length` (nothing is cut), `session_track_transaction_info` (nothing is sent). What
+  `explicit_defaults_for_timestamp` and `default_collation_for_utf8mb4` say counts when a prepared statement is executed (MySQL: partly when it is
+  prepared), and the latter not in expressions of table definitions, which mean the same to all sessions.
 - LOCK TABLES: a table that a schema statement of the session itself gave a new id (ALTER by copy, TRUNCATE) is locked anew, and another
   session that has waited may come between. SELECT ... FOR UPDATE of others does not wait for a READ lock.
 - Foreign keys: an action that comes back to a table by a circle of keys goes on there (MySQL stops and leaves rows without parent), and

@@ -21,7 +21,8 @@ struct node_counters {
 struct explain_opts {
     bool fragments;                       /* parts run on other nodes: shows which */
     const struct node_counters *counters; /* EXPLAIN ANALYZE: of the run; NULL: it has not run */
-    struct slice query;                   /* JSON 2: the statement; may be empty */
+    bool end_markers;   /* JSON 1: what ends says its name (@@end_markers_in_json) */
+    struct slice query; /* JSON 2: the statement; may be empty */
 };
 
 /* FORMAT=TREE. Errors: ERR_NOMEM, ERR_LIMIT. */

@@ -50,6 +50,8 @@ struct xnode {
 /* Outputs the root. */
 MUST_USE db_err explain__tree(const struct plan *plan, const struct explain_opts *opts,
                               struct arena *arena, struct xnode **ret_root);
+/* explain_marks.c: the text with the names of objects and lists behind them. */
+MUST_USE db_err explain__mark_ends(struct slice text, struct arena *arena, struct buf *out);
 const char *explain__quoted(struct arena *a, struct slice text); /* a JSON string */
 
 #endif

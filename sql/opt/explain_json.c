@@ -385,9 +385,11 @@ db_err plan_explain_json(const struct plan *plan, const struct explain_opts *opt
         return version_2(plan, opts, arena, out);
     }
     TRY(plan_explain_rows(plan, arena, &first));
-    struct writer w = {.arena = arena, .out = out, .blocks = first};
+    SCOPE_BUF(text, 1024 * 1024);
+    struct writer w = {.arena = arena, .out = opts->end_markers ? &text : out, .blocks = first};
     const struct explain_block *top = top_block(first);
-    TRY(put(out, "{\n  "));
+    TRY(put(w.out, "{\n  "));
     TRY(top->arms != NULL ? union_json(&w, top, 2) : block_json(&w, top, 2));
-    return put(out, "\n}");
+    TRY(put(w.out, "\n}"));
+    return opts->end_markers ? explain__mark_ends(buf_slice(&text), arena, out) : ERR_OK;
 }

@@ -212,6 +212,7 @@ static db_err answer(struct explain *x)
         return send_text(x, buf_slice(&text));
     }
     x->opts.query = x->query;
+    x->opts.end_markers = vars__get(s, VAR_end_markers_in_json)->i != 0;
     TRY(plan_explain_json(x->plan, &x->opts, x->json_version, &s->stmt_arena, &text));
     if (x->json_version == 1 && x->ast->into_var.ptr == NULL) {
         note_query(x);

@@ -53,7 +53,9 @@ db_err into_file_open(struct into_writer *w, struct sql_session *s, const struct
 {
     *w = (struct into_writer){.session = s, .plan = plan, .file = {.fd = -1}};
     TRY(priv_need_any(&s->priv, PRIV_FILE, 0, "FILE", &s->diag));
-    TRY(server_file_create(s, plan->into_file->format->file, &w->file));
+    struct slice name;
+    TRY(server_file_name(s, plan->into_file->format->file, &name));
+    TRY(server_file_create(s, name, &w->file));
     arena_init(&w->arena, NULL, &s->mem, 0);
     buf_init(&w->row, (size_t)1 << 30);
     if (!plan->into_file->dump) {

@@ -104,7 +104,9 @@ static db_err next_piece(void *arg, struct slice *ret_piece)
         return f->keeps ? keep(f, *ret_piece) : ERR_OK;
     }
     if (f->file.fd < 0) {
-        TRY(server_file_open(s, f->ast->file, &f->file));
+        struct slice name;
+        TRY(server_file_name(s, f->ast->file, &name));
+        TRY(server_file_open(s, name, &f->file));
     }
     return server_file_read(s, &f->file, ret_piece);
 }

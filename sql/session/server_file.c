@@ -40,6 +40,33 @@ static const char *full_path(struct sql_session *s, struct slice name)
     return arena_printf(a, "%s%s%.*s/%.*s", dir, slash, SLICE_FMT(s->schema), SLICE_FMT(name));
 }
 
+/* The parser has made UTF-8 of it; as bytes it is what the client has sent. */
+db_err server_file_name(struct sql_session *s, struct slice text, struct slice *ret_name)
+{
+    const struct charset *to = charset_by_name(vars__get(s, VAR_character_set_filesystem)->s);
+    const struct charset *client = collation_by_id(s->vars.charset_client)->cs;
+    const struct charset *utf8 = collation_by_id(COLL_UTF8MB4_BIN)->cs;
+    size_t lossy = 0;
+    to = to == NULL || to->default_collation == COLL_BINARY ? client : to;
+    *ret_name = text;
+    if (to == utf8 || to->default_collation == COLL_BINARY) {
+        return ERR_OK;
+    }
+    TRY(charset_convert_arena(utf8, text, to, &s->stmt_arena, ret_name, &lossy));
+    if (lossy != 0) {
+        char shown[7];
+        struct diag d;
+        snprintf(shown, sizeof(shown), "%.*s", SLICE_FMT(text));
+        diag_reset(&d);
+        diag_set_sql(&d, ER_INVALID_CHARACTER_STRING,
+                     my_error_sqlstate(ER_INVALID_CHARACTER_STRING),
+                     "Cannot convert string '%s%s' from %s to %s", shown,
+                     text.len > sizeof(shown) - 1 ? "..." : "", client->name, to->name);
+        diag_area_add(&s->conditions, DIAG_WARNING, &d);
+    }
+    return ERR_OK;
+}
+
 struct file_job {
     const char *path;
     const char *allowed; /* the folder that it must be in; "" any */

@@ -20,6 +20,9 @@ struct server_file {
     size_t used;    /* writing: bytes of the block */
 };
 
+/* A file's name as LOAD DATA and INTO OUTFILE have it, in @@character_set_filesystem: in the
+ * statement's arena, or borrowed. */
+MUST_USE db_err server_file_name(struct sql_session *s, struct slice text, struct slice *ret_name);
 /* Opens a file to read. A name without a folder lies in that of the current database, a relative
  * one in the data directory. Memory in the statement's arena. Errors: ERR_SQL 1290, 13, 29, 1085.
  */

@@ -616,6 +616,12 @@ MUST_USE db_err vars__change_own(struct sql_session *s, enum sysvar_id id,
  * there is none. And gives it back: as many may be given as were taken. */
 bool vars__take_own(struct sql_session *s, enum sysvar_id id, struct override *ret);
 void vars__give_own(struct sql_session *s, const struct override *own);
+/* variable_names.c */
+/* *io: a value for the variable; of one that takes names, a name or number becomes the name as it
+ * is shown. 1115, 1231, 1273, 1649. */
+MUST_USE db_err vars__find_name(struct sql_session *s, enum sysvar_id id, struct value *io);
+/* MYSQL: a character set by the number of a collation, where a collation moves with it, is that. */
+enum sysvar_id vars__of_number(enum sysvar_id id, const struct value *v);
 db_err vars__user_set(struct sql_session *s, struct slice name, const struct value *v);
 const struct user_var *vars__user_get(const struct sql_session *s, struct slice name);
 struct global_change;

@@ -119,18 +119,26 @@ static void warn_packet(struct sql_session *s)
     }
 }
 
+static struct slice charset_of_number(const struct value *v)
+{
+    bool number = v != NULL && !v->is_null && v->phys == PHYS_INT;
+    const struct collation *c = number ? collation_by_id((uint16_t)v->u) : NULL;
+    return c == NULL ? SLICE_EMPTY : slice_str(c->cs->name);
+}
+
 /* What MySQL warns of when the variable is assigned to. v NULL: DEFAULT. */
 static void warn_set(struct sql_session *s, enum sysvar_id id, enum ast_scope scope,
                      const struct value *v)
 {
     bool text = v != NULL && !v->is_null && v->phys == PHYS_STR;
     switch ((int)id) {
+    case VAR_character_set_filesystem:
     case VAR_character_set_client:
     case VAR_character_set_connection:
     case VAR_character_set_results:
     case VAR_character_set_server:
     case VAR_character_set_database:
-        charset_warn_deprecated(&s->conditions, text ? v->str : SLICE_EMPTY);
+        charset_warn_deprecated(&s->conditions, text ? v->str : charset_of_number(v));
         break;
     case VAR_explicit_defaults_for_timestamp: warn_value(s, id, scope, 0); break;
     case VAR_default_collation_for_utf8mb4: warn_updating(s, sysvar_defs[id].name); break;

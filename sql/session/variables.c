@@ -303,22 +303,11 @@ static db_err check_value(struct sql_session *s, enum sysvar_id id, struct sysva
         TRY(timezone_find(v->s, &s->diag, &tz));
         v->s = slice_str(timezone_name(tz));
         return ERR_OK;
-    case VAR_character_set_client:
-    case VAR_character_set_connection:
-    case VAR_character_set_results:
-    case VAR_character_set_server:
-    case VAR_character_set_database: {
-        const struct charset *cs;
-        if (v->is_null || v->s.len == 0) {
-            return id == VAR_character_set_results
-                       ? ERR_OK
-                       : my_error(&s->diag, ER_WRONG_VALUE_FOR_VAR, sysvar_defs[id].name, "NULL");
-        }
-        TRY(charset_require(v->s, &s->diag, &cs));
-        if (id == VAR_character_set_client && cs->minlen > 1) { /* the parser reads ASCII */
-            return my_error(&s->diag, ER_WRONG_VALUE_FOR_VAR, sysvar_defs[id].name, cs->name);
-        }
-        return ERR_OK;
+    case VAR_character_set_client: {
+        const struct charset *cs = charset_by_name(v->s);
+        return cs != NULL && cs->minlen > 1 /* the parser reads ASCII */
+                   ? my_error(&s->diag, ER_WRONG_VALUE_FOR_VAR, sysvar_defs[id].name, cs->name)
+                   : ERR_OK;
     }
     case VAR_default_collation_for_utf8mb4: return check_utf8mb4(s, v);
     case VAR_resultset_metadata: /* of the protocol's options that is one we do not offer */
@@ -391,23 +380,6 @@ static db_err set_special(struct sql_session *s, enum sysvar_id id, const struct
     }
 }
 
-/* By name or number: its name as it is shown. */
-static db_err find_locale(struct sql_session *s, const struct value *v, struct value *ret)
-{
-    bool number = v->phys == PHYS_INT;
-    const struct date_locale *l = number                ? date_locale_by_number(v->u)
-                                  : v->phys == PHYS_STR ? date_locale_by_name(v->str)
-                                                        : NULL;
-    if (l == NULL) {
-        const char *text = number ? arena_printf(&s->stmt_arena, "%lld", (long long)v->i)
-                           : v->phys == PHYS_STR ? arena_strdup(&s->stmt_arena, v->str)
-                                                 : "";
-        return my_error(&s->diag, ER_UNKNOWN_LOCALE, text);
-    }
-    *ret = value_str(slice_str(l->name), COLL_UTF8MB3_GENERAL_CI);
-    return ERR_OK;
-}
-
 /* The variable and those that follow it. */
 static unsigned with_followers(enum sysvar_id id, const struct sysvar_value *x,
                                struct global_change out[2])
@@ -475,36 +447,6 @@ static db_err change_global(struct sql_session *s, enum sysvar_id id, enum ast_s
         return my_error(&s->diag, ER_NULL_CANT_BE_PERSISTED_FOR_READONLY, sysvar_defs[id].name);
     }
     return globals__change(s, changes, with_followers(id, x, changes), how);
-}
-
-static bool is_collation(enum sysvar_id id)
-{
-    return id == VAR_collation_connection || id == VAR_collation_server ||
-           id == VAR_collation_database || id == VAR_default_collation_for_utf8mb4;
-}
-
-/* The same of collations. A fraction is for the check of types. */
-static db_err find_collation(struct sql_session *s, enum sysvar_id id, const struct value *v,
-                             struct value *ret)
-{
-    const struct collation *c;
-    *ret = *v;
-    if (v->is_null) {
-        return my_error(&s->diag, ER_WRONG_VALUE_FOR_VAR, sysvar_defs[id].name, "NULL");
-    }
-    if (v->phys == PHYS_INT) {
-        c = v->u > UINT16_MAX ? NULL : collation_by_id((uint16_t)v->u);
-        if (c == NULL) {
-            return my_error(&s->diag, ER_UNKNOWN_COLLATION,
-                            arena_printf(&s->stmt_arena, "%lld", (long long)v->i));
-        }
-    } else if (v->phys == PHYS_STR) {
-        TRY(collation_require(v->str, &s->diag, &c));
-    } else {
-        return ERR_OK;
-    }
-    *ret = value_str(slice_str(c->name), COLL_UTF8MB3_GENERAL_CI);
-    return ERR_OK;
 }
 
 void vars__insert_id_used(struct sql_session *s)
@@ -580,12 +522,9 @@ db_err vars__wanted(struct sql_session *s, enum sysvar_id id, enum ast_scope sco
         other = value_double(v->is_unsigned ? (double)v->u : (double)v->i);
         v = &other;
     }
-    if (id == VAR_lc_time_names && v != NULL && !v->is_null) {
-        TRY(find_locale(s, v, &other));
-        v = &other;
-    }
-    if (is_collation(id) && v != NULL) {
-        TRY(find_collation(s, id, v, &other));
+    if (v != NULL) {
+        other = *v;
+        TRY(vars__find_name(s, id, &other));
         v = &other;
     }
     bool of_globals = v == NULL && !global && (sysvar_defs[id].scope & SYSVAR_GLOBAL) != 0;
@@ -627,7 +566,7 @@ db_err vars__set(struct sql_session *s, enum sysvar_id id, enum ast_scope scope,
     bool global = scope != AST_SCOPE_DEFAULT && scope != AST_SCOPE_SESSION;
     bool done;
     struct sysvar_value x;
-    id = canonical(id);
+    id = vars__of_number(canonical(id), v);
     TRY(vars__check_scope(s, id, scope));
     TRY(vars__wanted(s, id, scope, v, &x));
     bool own_only = id == VAR_max_user_connections || id == VAR_max_allowed_packet ||
