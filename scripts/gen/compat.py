@@ -14,7 +14,7 @@ PAGE = "docs/compat/README.md"
 MYSQL_OWN = ("LIMIT & IN/ALL/ANY/SOME subquery", "ORDER BY / LIMIT / SELECT DISTINCT in recursive", "ORDER BY over UNION in recursive",
              "This version of MySQL doesn't yet support 'sorting of non-scalar JSON", "comparison of JSON in the LEAST and GREATEST operators",
              "Use of CAST( .. AS .. ARRAY) outside of functional index", "more than one multi-valued key part", "EXPLAIN ANALYZE FOR CONNECTION",
-             "EXPLAIN ANALYZE with TRADITIONAL format")
+             "EXPLAIN ANALYZE with TRADITIONAL format", "an operation that leaves the table without a PRIMARY KEY")
 
 
 def read(path):

@@ -202,8 +202,10 @@ static db_err run_drop(struct alter *a, const struct ast_alter_action *x)
 static db_err place_of(struct alter *a, const struct ast_alter_action *x, uint32_t *ret_at)
 {
     struct draft *d = &a->draft;
-    if (x->place == AST_PLACE_FIRST) {
-        *ret_at = 0;
+    if (x->place == AST_PLACE_FIRST) { /* MYSQL: behind an invisible key that was made */
+        bool made = d->column_count != 0 && d->columns[0]->source == 0 &&
+                    table_has_generated_primary(a->old);
+        *ret_at = made ? 1 : 0;
         return ERR_OK;
     }
     if (x->place == AST_PLACE_AFTER) {
@@ -551,5 +553,6 @@ db_err ddl__apply_actions(struct alter *a, const struct ast_alter_action_list *a
     TRY(check_names(a));
     TRY(ddl__checks_allowed(&a->draft));
     TRY(ddl__check_indexes(&a->draft));
+    TRY(ddl__check_generated_key(a));
     return ddl__check_columns(&a->draft);
 }

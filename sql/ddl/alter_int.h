@@ -25,6 +25,9 @@ struct alter {
 /* alter_actions.c: the actions onto the draft. */
 MUST_USE db_err ddl__apply_actions(struct alter *a, const struct ast_alter_action_list *actions);
 
+/* generated_key.c: when the actions are done. 1235, 4110, 4111. */
+MUST_USE db_err ddl__check_generated_key(struct alter *a);
+
 /* alter_plan.c */
 enum alter_way {
     ALTER_IN_PLACE, /* descriptors, and filling of new indexes */

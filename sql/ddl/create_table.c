@@ -302,24 +302,6 @@ static db_err generate_primary(struct draft *d)
     return ddl__column_key(d, name, true);
 }
 
-/* MYSQL: a unique key without NULLs does as well. */
-static bool has_stand_in(const struct draft *d)
-{
-    for (uint32_t i = 0; i < d->index_count; i++) {
-        const struct draft_index *ix = d->indexes[i];
-        bool fits = ix->def.kind == INDEX_UNIQUE;
-        for (uint32_t k = 0; k < ix->part_count && fits; k++) {
-            const struct draft_column *c = ix->parts[k].column;
-            fits =
-                c != NULL && (c->def.type.flags & TYPE_F_NOT_NULL) != 0 && ix->parts[k].prefix == 0;
-        }
-        if (fits) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static db_err fill_table(struct draft *d, const struct ast_create_table *s)
 {
     TRY(s->has_like ? fill_like(d, s) : fill(d, s));
@@ -328,7 +310,7 @@ static db_err fill_table(struct draft *d, const struct ast_create_table *s)
         return ERR_OK;
     }
     bool innodb = slice_eq_nocase(d->def.engine, SLICE_LIT("InnoDB"));
-    if (d->ctx->generate_primary && innodb && !s->has_like && !has_stand_in(d)) {
+    if (d->ctx->generate_primary && innodb && !s->has_like && !ddl__has_stand_in(d)) {
         TRY(generate_primary(d));
         return ddl__check_indexes(d);
     }

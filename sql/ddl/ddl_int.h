@@ -92,6 +92,8 @@ MUST_USE db_err ddl__set_default(struct draft *d, struct draft_column *c,
                                  enum ast_default_kind kind, const struct ast_expr *expr);
 /* What NOT NULL, keys and AUTO_INCREMENT demand of the columns, once all are known. */
 MUST_USE db_err ddl__check_columns(struct draft *d);
+/* generated_key.c: is there a unique key that no row has a NULL in? */
+bool ddl__has_stand_in(const struct draft *d);
 /* timestamps.c: what TIMESTAMP columns get that nothing is said of: the first of them (before those
  * of a SELECT are there), and then the others (1067). */
 void ddl__promote_timestamp(struct draft *d);

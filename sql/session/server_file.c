@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/fiber.h"
+#include "sql/charset/charset.h"
 #include "sql/session/session_int.h"
 
 /* Numbers that MySQL's file layer gives; they have no symbols among the server's errors. */
@@ -54,14 +55,13 @@ db_err server_file_name(struct sql_session *s, struct slice text, struct slice *
     }
     TRY(charset_convert_arena(utf8, text, to, &s->stmt_arena, ret_name, &lossy));
     if (lossy != 0) {
-        char shown[7];
+        char shown[CAST_BYTES_TEXT_MAX];
         struct diag d;
-        snprintf(shown, sizeof(shown), "%.*s", SLICE_FMT(text));
+        cast_bytes_start(text, shown);
         diag_reset(&d);
         diag_set_sql(&d, ER_INVALID_CHARACTER_STRING,
                      my_error_sqlstate(ER_INVALID_CHARACTER_STRING),
-                     "Cannot convert string '%s%s' from %s to %s", shown,
-                     text.len > sizeof(shown) - 1 ? "..." : "", client->name, to->name);
+                     "Cannot convert string '%s' from %s to %s", shown, client->name, to->name);
         diag_area_add(&s->conditions, DIAG_WARNING, &d);
     }
     return ERR_OK;
