@@ -558,15 +558,48 @@ static const struct lcolumn *column_by_id(const struct scope *s, const struct be
 
 /* MYSQL: JSON_SET, JSON_REPLACE and JSON_REMOVE of the column that they are assigned to change its
  * bytes where they are, as long as the new values fit there. */
-static bool change_in_place(struct bexpr *e, col_id_t column)
+static bool change_in_place(struct bexpr *e, col_id_t column, const struct func_call *before)
 {
     if (e->kind == BEXPR_COLUMN) {
         return e->u.column.id == column;
     }
     return e->kind == BEXPR_FUNC && e->arg_count != 0 && e->type.id == TYPE_JSON &&
-           change_in_place(e->args[0], column) &&
+           change_in_place(e->args[0], column, before) &&
            func_json_in_place(e->u.func,
-                              e->args[0]->kind == BEXPR_FUNC ? e->args[0]->u.func : NULL);
+                              e->args[0]->kind == BEXPR_FUNC ? e->args[0]->u.func : before);
+}
+
+static bool is_partial(const struct bexpr *e, col_id_t column)
+{
+    while (e->kind == BEXPR_FUNC && e->arg_count != 0 && e->type.id == TYPE_JSON &&
+           func_json_may_in_place(e->u.func)) {
+        e = e->args[0];
+        if (e->kind == BEXPR_COLUMN) {
+            return e->u.column.id == column;
+        }
+    }
+    return false;
+}
+
+/* MYSQL: of several tables only the first is written as it is read; a column that is assigned
+ * anything else, too, is written anew. */
+static void note_in_place(struct bound_stmt *st)
+{
+    for (uint32_t i = 0; i < st->assign_count && st->target_count == 1; i++) {
+        const struct bound_assign *a = &st->assigns[i];
+        col_id_t id = st->targets[a->table].columns[a->column];
+        const struct func_call *before = NULL; /* what has changed the column already */
+        bool partial = true;
+        for (uint32_t k = 0; k < st->assign_count; k++) {
+            const struct bound_assign *other = &st->assigns[k];
+            bool same = other->column == a->column;
+            partial = partial && (!same || is_partial(other->expr, id));
+            before = same && partial && k < i ? other->expr->u.func : before;
+        }
+        if (partial) {
+            (void)change_in_place(a->expr, id, before);
+        }
+    }
 }
 
 /* MYSQL: what is wrong in WHERE comes before what is in ON, that before SET. Notes that, for a
@@ -691,11 +724,7 @@ db_err bind__update(struct binder *b, const struct ast_update *s)
     }
     TRY(update_set(b, &scope, s, from));
     TRY(check_same_table(b));
-    /* MYSQL: of several tables only the first is written as it is read */
-    for (uint32_t i = 0; i < st->assign_count && st->target_count == 1; i++) {
-        const struct bound_assign *a = &st->assigns[i];
-        (void)change_in_place(a->expr, st->targets[a->table].columns[a->column]);
-    }
+    note_in_place(st);
     TRY(s->limit == NULL ? ERR_OK : bind__view_limit(b, from, "UPDATE"));
     TRY(need_read_tables(b, from, PRIV_UPDATE));
     struct lnode *root = from;

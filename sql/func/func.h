@@ -304,6 +304,8 @@ enum func_number func_number_of(const struct sql_type *t);
  * does the same; NULL: a column. False: it is no such function, nothing happened. Before the call
  * is shared. */
 bool func_json_in_place(struct func_call *call, const struct func_call *inner);
+/* Is it one that could? */
+bool func_json_may_in_place(const struct func_call *call);
 
 /* ---- how operands meet (collate.c, coerce.c) ---- */
 

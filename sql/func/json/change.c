@@ -133,12 +133,17 @@ static db_err change(struct eval_ctx *ctx, enum json_change kind, struct json_no
 /* What `data` of a call points to when its first argument is the column. */
 static const char g_of_column = 0;
 
-bool func_json_in_place(struct func_call *call, const struct func_call *inner)
+bool func_json_may_in_place(const struct func_call *call)
 {
     func_vec_fn eval = call->def->eval;
     bool set = eval == json_set &&
                (call->variant == JSON_CHANGE_SET || call->variant == JSON_CHANGE_REPLACE);
-    if (!set && eval != json_remove) {
+    return set || eval == json_remove;
+}
+
+bool func_json_in_place(struct func_call *call, const struct func_call *inner)
+{
+    if (!func_json_may_in_place(call)) {
         return false;
     }
     call->data = inner == NULL ? (const void *)&g_of_column : inner;
