@@ -164,7 +164,8 @@ know).
   operand of a set operation, bytes in functions and in a derived table (MySQL: text). A parameter that no other
   operand gives a type has its value's (MySQL: text of the connection's collation, as which bytes are taken, too): INSERT ... SELECT answers 1366 for text that the column's character set does not
   have (MySQL: 3988); text and numbers that are no date are told of once. Among branches of several kinds, beside a BIT, a YEAR or JSON it is of its value's type or a
-  number (MySQL: of the first's). Text for a parameter that is a number is read as that number, not as what asks for it (HEX, DATE and what computes with DOUBLE, of a DECIMAL), once
+  number (MySQL: of the first's). Among branches that are dates text is a date, or NULL, also where text is asked for and another parameter has changed
+  its type since PREPARE (MySQL: the text itself then). Text for a parameter that is a number is read as that number, not as what asks for it (HEX, DATE and what computes with DOUBLE, of a DECIMAL), once
   for a block of rows where it is compared; in quotients, conditions, lists of IN and where a function asks for a number it is told of once
   (MySQL: as often as it is read, where it is read, and not at all beside ANY and ALL), and a change refuses it as a DOUBLE. Text that is given when a number was
   given before is text among branches of text. A parameter that stands alone in a set operation or a derived table is text when text is given
@@ -191,6 +192,7 @@ know).
   volatile (`RAND()`), computed for several rows, the first error is listed. `JSON_VALUE(?, ...)` is taken (MySQL: 3146). `FORMAT` tells of a locale that is no constant
   last, `REGEXP_INSTR` reads its fifth argument in its turn (MySQL: first, and again). Text that `IN` and BETWEEN look for as a date names no column.
   `'20240230'`, digits alone that are no date, is a time in `EXTRACT`, `TIME_FORMAT`, `ADDTIME` and `TIMEDIFF` (MySQL: a wrong date), and `ADDTIME` refuses a wrong date with something behind it.
+- A range ends at its last row: MySQL also computes the functional key parts of the row behind it, and may refuse that (3751).
 - MySQL sees in more forms that a condition is never true (`a < a`), and then reads no row, of which a functional key part might be refused;
   in a change of a join it reads rows of one table, and refuses one of them, before it finds that the other has none.
 - `d IS NULL` is true of the zero date of a DATE or DATETIME column that may not be NULL when the column is a table's, in MySQL also when it is
