@@ -29,7 +29,6 @@ REASONS = [
     (r"bug35507223", "of two errors the subquery in CHECK is told, not its column"),
     (r"thread_cache_size", "no threads are cached"),
     (r"is_statistics_mysql", "the tables of `mysql` are other ones"),
-    (r"opt_hint_resource_group", "resource groups"),
     (r"status_tls_library", "Tls_library_version is not shown"),
     (r"show_processlist_state", "there is no thread of an event scheduler"),
     (r"bug120323", "rows of more than half a page are stored"),
