@@ -192,6 +192,11 @@ know).
   volatile (`RAND()`), computed for several rows, the first error is listed. `JSON_VALUE(?, ...)` is taken (MySQL: 3146). `FORMAT` tells of a locale that is no constant
   last, `REGEXP_INSTR` reads its fifth argument in its turn (MySQL: first, and again). Text that `IN` and BETWEEN look for as a date names no column.
   `'20240230'`, digits alone that are no date, is a time in `EXTRACT`, `TIME_FORMAT`, `ADDTIME` and `TIMEDIFF` (MySQL: a wrong date), and `ADDTIME` refuses a wrong date with something behind it.
+- EXPLAIN of UPDATE, DELETE, INSERT and REPLACE makes no note 1003. HANDLER ... READ takes a subquery in WHERE (MySQL: 1064). WEIGHT_STRING of a collation
+  without padding is NULL beyond `max_allowed_packet` only where its result is longer (MySQL: where it might be). A variable that is a number and no date
+  (`t > @v`, 20240299) is compared without warning 1292. `SET SESSION x = @@session.y` of two global variables tells of x (MySQL: of y). Views do not
+  keep the hints of their text (MySQL keeps those on indexes and joins). In SQL itself `sql_auto_is_null`, `lc_messages`, `max_sort_length` and
+  `session_track_transaction_info` are among the variables above that change nothing.
 - A range ends at its last row: MySQL also computes the functional key parts of the row behind it, and may refuse that (3751).
 - MySQL sees in more forms that a condition is never true (`a < a`), and then reads no row, of which a functional key part might be refused;
   in a change of a join it reads rows of one table, and refuses one of them, before it finds that the other has none.

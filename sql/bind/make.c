@@ -249,6 +249,7 @@ static db_err fold_func(struct binder *b, const struct bexpr *e, struct eval_ctx
 /* Replaces a call or cast of constants by its value. *ret = e when it cannot be folded. */
 db_err bind__fold(struct binder *b, struct bexpr *e, struct bexpr **ret)
 {
+    enum { PACKET_LEAST = 1024 }; /* max_allowed_packet is never less */
     *ret = e;
     bool call = e->kind == BEXPR_FUNC && (e->u.func->def->flags & FUNC_PURE) != 0;
     if (!e->is_const || e->has_param || e->has_subquery || (!call && e->kind != BEXPR_CAST)) {
@@ -282,9 +283,11 @@ db_err bind__fold(struct binder *b, struct bexpr *e, struct bexpr **ret)
             err == ERR_NOMEM || err == ERR_LIMIT || err == ERR_CANCELED || err == ERR_TIMEOUT;
         return ended ? err : ERR_OK;
     }
-    if (call && !v.is_null && v.phys == PHYS_STR && b->opts->max_allowed_packet != 0 &&
-        v.str.len > b->opts->max_allowed_packet) {
-        return ERR_OK; /* the call says so when it is computed: 1301 */
+    if (call && !v.is_null && v.phys == PHYS_STR && v.str.len > PACKET_LEAST) {
+        if (b->opts->max_allowed_packet != 0 && v.str.len > b->opts->max_allowed_packet) {
+            return ERR_OK; /* the call says so when it is computed: 1301 */
+        }
+        b->stmt->session_bound = true; /* another session's limit may be lower */
     }
     struct bexpr *c = NULL;
     TRY(bind__const(b, &v, &e->type, e->coercibility, &c));
