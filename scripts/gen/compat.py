@@ -195,8 +195,9 @@ know).
 - EXPLAIN of UPDATE, DELETE, INSERT and REPLACE makes no note 1003. HANDLER ... READ takes a subquery in WHERE (MySQL: 1064). WEIGHT_STRING of a collation
   without padding is NULL beyond `max_allowed_packet` only where its result is longer (MySQL: where it might be). A variable that is a number and no date
   (`t > @v`, 20240299) is compared without warning 1292. `SET SESSION x = @@session.y` of two global variables tells of x (MySQL: of y). Views do not
-  keep the hints of their text (MySQL keeps those on indexes and joins). In SQL itself `sql_auto_is_null`, `lc_messages`, `max_sort_length` and
-  `session_track_transaction_info` are among the variables above that change nothing.
+  keep the hints of their text (MySQL keeps those on indexes and joins). In SQL itself `lc_messages`, `max_sort_length` and
+  `session_track_transaction_info` are among the variables above that change nothing. `sql_auto_is_null` says nothing of WHERE in HANDLER ... READ, nor of
+  the text that SHOW CREATE VIEW shows of a view that was made without it.
 - A range ends at its last row: MySQL also computes the functional key parts of the row behind it, and may refuse that (3751).
 - MySQL sees in more forms that a condition is never true (`a < a`), and then reads no row, of which a functional key part might be refused;
   in a change of a join it reads rows of one table, and refuses one of them, before it finds that the other has none.

@@ -62,8 +62,9 @@ struct bind_opts {
     const struct priv_session *priv; /* whose privileges are checked; NULL: nobody's */
     bool sent;                       /* a SELECT's rows, if there are any, go to a client */
     struct slice
-        creates;  /* the table that the query fills; ptr NULL: none. It locks no rows (1746) */
-    bool explain; /* views are shown from within: 1345 without SHOW VIEW */
+        creates;       /* the table that the query fills; ptr NULL: none. It locks no rows (1746) */
+    bool auto_is_null; /* sql_auto_is_null */
+    bool explain;      /* views are shown from within: 1345 without SHOW VIEW */
     /* Type of @name and of @@name as they are now. NULL members: user variables are text, system
      * variables unknown. */
     void *env;

@@ -490,7 +490,9 @@ static db_err dml_rows(struct binder *b, struct scope *scope, bool multi,
                        const struct ast_limit *limit, struct lnode **io)
 {
     b->of_block = multi;
+    struct ast_expr *condition = (struct ast_expr *)(uintptr_t)where;
     TRY(bind__filter(b, scope, where, io));
+    TRY(bind__last_id(b, scope, &condition, *io));
     b->of_block = false;
     if (order->count != 0) {
         struct lnode *s = bind__node(b, LNODE_SORT, *io);

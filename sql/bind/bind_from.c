@@ -793,57 +793,6 @@ db_err bind__from(struct binder *b, struct scope *scope, const struct ast_table 
     return ERR_OK;
 }
 
-/* The column of `column IS NULL`, also when that is said by NOT; NULL: it is something else. */
-static struct bexpr *tested_for_null(const struct bexpr *e, bool negated)
-{
-    if (e->kind != BEXPR_FUNC) {
-        return NULL;
-    }
-    const char *name = e->u.func->def->name;
-    if (strcmp(name, "op_not") == 0) {
-        return tested_for_null(e->args[0], !negated);
-    }
-    bool is_null = strcmp(name, negated ? "op_is_not_null" : "op_is_null") == 0;
-    bool column = e->args[0]->kind == BEXPR_COLUMN || e->args[0]->kind == BEXPR_OUTER;
-    return is_null && column ? e->args[0] : NULL;
-}
-
-/* MYSQL: a DATE or DATETIME column that may not be NULL IS NULL where it is the zero date, if that
- * is all that a part of WHERE says. */
-static db_err zero_date(struct binder *b, const struct scope *scope, struct bexpr **io)
-{
-    struct bexpr *column = tested_for_null(*io, false);
-    const struct column_def *def = NULL;
-    uint32_t outwards = column != NULL && column->kind == BEXPR_OUTER ? column->u.column.depth : 0;
-    for (; outwards != 0 && scope != NULL; outwards--) {
-        scope = scope->parent;
-    }
-    for (uint32_t i = 0; column != NULL && scope != NULL && i < scope->count; i++) {
-        def = scope->columns[i].id == column->u.column.id ? scope->columns[i].def : def;
-    }
-    if (def == NULL || (def->type.flags & TYPE_F_NOT_NULL) == 0 ||
-        (def->type.id != TYPE_DATE && def->type.id != TYPE_DATETIME)) {
-        return ERR_OK;
-    }
-    struct value zero;
-    struct bexpr *literal, *equal;
-    struct bexpr *again = bexpr_clone(b->arena, column);
-    struct bexpr **either = BIND_ARRAY(b, struct bexpr *, 2);
-    if (again == NULL || either == NULL) {
-        return ERR_NOMEM;
-    }
-    value_set_zero(&zero, &def->type);
-    TRY(bind__const(b, &zero, &def->type, 5, &literal));
-    TRY(bind__op2(b, "op_eq", again, literal, &equal));
-    if ((column->type.flags & TYPE_F_NOT_NULL) != 0) {
-        *io = equal;
-        return ERR_OK;
-    }
-    either[0] = equal; /* an outer join may have made the row */
-    either[1] = *io;
-    return bind__logic(b, BEXPR_OR, either, 2, io);
-}
-
 db_err bind__filter(struct binder *b, struct scope *scope, const struct ast_expr *where,
                     struct lnode **io_root)
 {
@@ -857,7 +806,7 @@ db_err bind__filter(struct binder *b, struct scope *scope, const struct ast_expr
     scope->place = PLACE_WHERE;
     TRY(bind_conditions(b, scope, where, f, &f->u.filter.conjuncts, &f->u.filter.count));
     for (uint32_t i = 0; i < f->u.filter.count; i++) {
-        TRY(zero_date(b, scope, &f->u.filter.conjuncts[i]));
+        TRY(bind__zero_date(b, scope, &f->u.filter.conjuncts[i]));
     }
     *io_root = f;
     return ERR_OK;

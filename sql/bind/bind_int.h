@@ -573,6 +573,17 @@ db_err bind__joins_later(struct binder *b, const struct scope *scope);
 db_err bind__filter(struct binder *b, struct scope *scope, const struct ast_expr *where,
                     struct lnode **io_root);
 
+/* null_column.c */
+/* MYSQL: a DATE or DATETIME column that may not be NULL IS NULL where it is the zero date, if that
+ * is all that a part of WHERE says. */
+MUST_USE db_err bind__zero_date(struct binder *b, const struct scope *scope, struct bexpr **io);
+/* MYSQL: with sql_auto_is_null an AUTO_INCREMENT column IS NULL where it is LAST_INSERT_ID(), if
+ * that is all that WHERE says; not where an outer join may have made the row. `filter` is what
+ * bind__filter has made of *io_where (NULL: nothing). *io_where: the condition as MySQL shows it.
+ */
+MUST_USE db_err bind__last_id(struct binder *b, struct scope *scope, struct ast_expr **io_where,
+                              struct lnode *filter);
+
 /* bind_select.c, bind_agg.c, bind_query.c */
 db_err bind__query(struct binder *b, struct scope *parent, struct bsubquery *sub,
                    const struct ast_query *q, struct lnode **ret_root, uint32_t *ret_visible);
@@ -696,6 +707,10 @@ void bind__complete_column(struct binder *b, const struct ast_column *c,
  * once all are merged, the join has these conditions only. */
 MUST_USE db_err bind__complete_merged(struct binder *b, const struct ast_table_join *j,
                                       const struct lcolumn *left, const struct lcolumn *right);
+/* x op y; NULL: there is no memory, or one of them is NULL. */
+struct ast_expr *bind__ast_both(struct binder *b, enum ast_op op, struct ast_expr *x,
+                                struct ast_expr *y);
+void bind__complete_where(struct binder *b, const struct ast_select *s, struct ast_expr *where);
 void bind__complete_join(struct binder *b, const struct ast_table_join *j);
 void bind__complete_table(struct binder *b, const struct ast_name *name,
                           const struct table_def *def);

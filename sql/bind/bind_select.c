@@ -619,6 +619,17 @@ static db_err window_block(struct binder *b, struct block *k)
     return ERR_OK;
 }
 
+static db_err bind_where(struct binder *b, struct block *k)
+{
+    struct ast_expr *where = k->ast->where;
+    TRY(bind__filter(b, &k->scope, where, &k->root));
+    if (k->ast->group_mode == AST_GROUP_PLAIN) {
+        TRY(bind__last_id(b, &k->scope, &where, k->root));
+        bind__complete_where(b, k->ast, where);
+    }
+    return ERR_OK;
+}
+
 static db_err bind_input(struct binder *b, struct block *k)
 {
     for (uint32_t i = 0; i < k->ast->items.count && k->ast->from == NULL; i++) {
@@ -641,7 +652,7 @@ static db_err bind_input(struct binder *b, struct block *k)
     }
     k->scope.columns = k->root->columns;
     k->scope.count = k->root->column_count;
-    return k->scope.skip_on ? ERR_OK : bind__filter(b, &k->scope, k->ast->where, &k->root);
+    return k->scope.skip_on ? ERR_OK : bind_where(b, k);
 }
 
 /* The block's input; `condition_of` is set when one of its own conditions is wrong. */

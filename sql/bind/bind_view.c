@@ -343,7 +343,7 @@ static struct ast_expr *column_of(struct binder *b, const struct lcolumn *c)
     return &column->expr;
 }
 
-static struct ast_expr *both_of(struct binder *b, enum ast_op op, struct ast_expr *x,
+struct ast_expr *bind__ast_both(struct binder *b, enum ast_op op, struct ast_expr *x,
                                 struct ast_expr *y)
 {
     struct ast_binary *e = BIND_NEW(b, struct ast_binary);
@@ -366,10 +366,18 @@ db_err bind__complete_merged(struct binder *b, const struct ast_table_join *j,
     if (!b->opts->complete_tree || j->kind == AST_JOIN_FULL) {
         return ERR_OK;
     }
-    struct ast_expr *e = both_of(b, AST_OP_EQ, column_of(b, swapped ? right : left),
-                                 column_of(b, swapped ? left : right));
-    mine->on = mine->on == NULL ? e : both_of(b, AST_OP_AND, mine->on, e);
+    struct ast_expr *e = bind__ast_both(b, AST_OP_EQ, column_of(b, swapped ? right : left),
+                                        column_of(b, swapped ? left : right));
+    mine->on = mine->on == NULL ? e : bind__ast_both(b, AST_OP_AND, mine->on, e);
     return mine->on == NULL ? ERR_NOMEM : ERR_OK;
+}
+
+void bind__complete_where(struct binder *b, const struct ast_select *s, struct ast_expr *where)
+{
+    if (b->opts->complete_tree) {
+        struct ast_select *mine = (struct ast_select *)(uintptr_t)s;
+        mine->where = where;
+    }
 }
 
 void bind__complete_join(struct binder *b, const struct ast_table_join *j)

@@ -67,6 +67,9 @@ static db_err plan_typed(struct sql_stmt *p, const struct statement *st, struct 
     struct sql_session *s = p->session;
     p->vars.arena = &p->arena;
     p->vars.unset = false;
+    if (st == NULL) {
+        p->vars.auto_is_null = vars__get(s, VAR_sql_auto_is_null)->i != 0;
+    }
     s->var_types = &p->vars;
     db_err err = query__plan(s, p->ast, st, st == NULL, ret);
     s->var_types = NULL;

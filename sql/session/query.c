@@ -63,6 +63,8 @@ void query__bind_opts(struct sql_session *s, const struct catalog_snapshot *snap
         .select_limit = s->vars.sql_select_limit,
         .use_invisible_indexes = (s->vars.optimizer_switch >> OPT_USE_INVISIBLE_INDEXES & 1) != 0,
         .tz = s->vars.tz,
+        .auto_is_null = s->var_types != NULL ? s->var_types->auto_is_null
+                                             : vars__get(s, VAR_sql_auto_is_null)->i != 0,
         .env = s,
         .may_use = table_locks__active(s) ? table_locks__may_use : NULL,
         .priv = s->is_own_query ? NULL : &s->priv,

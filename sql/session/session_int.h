@@ -180,6 +180,7 @@ struct user_var {
 struct var_types {
     struct arena *arena; /* of the statement */
     bool unset;          /* one had never been set when the statement was planned */
+    bool auto_is_null;   /* sql_auto_is_null when it was prepared */
     struct var_type {
         const struct var_type *next;
         struct slice name;
