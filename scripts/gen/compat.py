@@ -194,8 +194,9 @@ know).
   `'20240230'`, digits alone that are no date, is a time in `EXTRACT`, `TIME_FORMAT`, `ADDTIME` and `TIMEDIFF` (MySQL: a wrong date), and `ADDTIME` refuses a wrong date with something behind it.
 - EXPLAIN of UPDATE, DELETE, INSERT and REPLACE makes no note 1003. HANDLER ... READ takes a subquery in WHERE (MySQL: 1064). WEIGHT_STRING of a collation
   without padding is NULL beyond `max_allowed_packet` only where its result is longer (MySQL: where it might be). A variable that is a number and no date
-  (`t > @v`, 20240299) is compared without warning 1292. `SET SESSION x = @@session.y` of two global variables tells of x (MySQL: of y). Views do not
-  keep the hints of their text (MySQL keeps those on indexes and joins). In SQL itself `lc_messages`, `max_sort_length` and
+  (`t > @v`, 20240299) is compared without warning 1292. `SET SESSION x = @@session.y` of two global variables tells of x (MySQL: of y). Views
+  keep the hints of every block (MySQL forgets some when it reads its text again, and after a table was renamed); of a common table expression that is used
+  twice they have them once. In SQL itself `lc_messages`, `max_sort_length` and
   `session_track_transaction_info` are among the variables above that change nothing. `sql_auto_is_null` says nothing of WHERE in HANDLER ... READ, nor of
   the text that SHOW CREATE VIEW shows of a view that was made without it.
 - A range ends at its last row: MySQL also computes the functional key parts of the row behind it, and may refuse that (3751).

@@ -10,13 +10,21 @@ struct leaf {
 };
 
 struct leaves {
+    struct arena *arena;
+    const struct catalog_snapshot *snapshot;
+    struct slice schema;        /* of names without one; ptr NULL: there is none */
+    const struct cte_def *ctes; /* what a name without one may be */
+    bool completed;             /* a name without one is no table's */
     struct leaf *first;
     bool missing; /* a table that there is none of: the statement fails */
 };
 
-static bool is_cte(const struct binder *b, struct slice name)
+static bool is_cte(const struct leaves *l, struct slice name)
 {
-    for (const struct cte_def *c = b->ctes; c != NULL; c = c->outer) {
+    if (l->completed) {
+        return true;
+    }
+    for (const struct cte_def *c = l->ctes; c != NULL; c = c->outer) {
         if (slice_eq(c->ast->name, name)) {
             return true;
         }
@@ -24,10 +32,9 @@ static bool is_cte(const struct binder *b, struct slice name)
     return false;
 }
 
-static db_err add_leaf(struct binder *b, struct leaves *l, struct slice name,
-                       const struct table_def *def)
+static db_err add_leaf(struct leaves *l, struct slice name, const struct table_def *def)
 {
-    struct leaf *leaf = BIND_NEW(b, struct leaf);
+    struct leaf *leaf = ARENA_NEW(l->arena, struct leaf);
     if (leaf == NULL) {
         return ERR_NOMEM;
     }
@@ -36,21 +43,20 @@ static db_err add_leaf(struct binder *b, struct leaves *l, struct slice name,
     return ERR_OK;
 }
 
-static db_err add_base(struct binder *b, struct leaves *l, const struct ast_name *name,
-                       struct slice alias)
+static db_err add_base(struct leaves *l, const struct ast_name *name, struct slice alias)
 {
     const struct table_def *def = NULL;
     struct slice shown = alias.ptr != NULL ? alias : name->name;
-    struct slice schema = name->schema.ptr != NULL ? name->schema : b->opts->current_schema;
-    if (name->schema.ptr != NULL || !is_cte(b, name->name)) {
-        def = schema.ptr == NULL ? NULL : snapshot_table(b->opts->snapshot, schema, name->name);
+    struct slice schema = name->schema.ptr != NULL ? name->schema : l->schema;
+    if (name->schema.ptr != NULL || !is_cte(l, name->name)) {
+        def = schema.ptr == NULL ? NULL : snapshot_table(l->snapshot, schema, name->name);
         l->missing = l->missing || def == NULL;
         def = def != NULL && def->kind == TABLE_VIEW ? NULL : def;
     }
-    return add_leaf(b, l, shown, def);
+    return add_leaf(l, shown, def);
 }
 
-static db_err add_leaves(struct binder *b, struct leaves *l, const struct ast_table *t)
+static db_err add_leaves(struct leaves *l, const struct ast_table *t)
 {
     if (t == NULL) {
         return ERR_OK;
@@ -58,16 +64,15 @@ static db_err add_leaves(struct binder *b, struct leaves *l, const struct ast_ta
     switch (t->kind) {
     case AST_TABLE_BASE: {
         const struct ast_table_base *base = (const struct ast_table_base *)t;
-        return add_base(b, l, &base->name, base->alias);
+        return add_base(l, &base->name, base->alias);
     }
     case AST_TABLE_JOIN: {
         const struct ast_table_join *j = (const struct ast_table_join *)t;
-        TRY(add_leaves(b, l, j->left));
-        return add_leaves(b, l, j->right);
+        TRY(add_leaves(l, j->left));
+        return add_leaves(l, j->right);
     }
-    case AST_TABLE_DERIVED:
-        return add_leaf(b, l, ((const struct ast_table_derived *)t)->alias, NULL);
-    case AST_TABLE_JSON: return add_leaf(b, l, ((const struct ast_json_table *)t)->alias, NULL);
+    case AST_TABLE_DERIVED: return add_leaf(l, ((const struct ast_table_derived *)t)->alias, NULL);
+    case AST_TABLE_JSON: return add_leaf(l, ((const struct ast_json_table *)t)->alias, NULL);
     }
     return ERR_OK;
 }
@@ -85,11 +90,9 @@ static const struct leaf *find_leaf(const struct leaves *l, struct slice name)
 /* ---- what is told ---- */
 
 struct teller {
-    struct binder *b;
     const struct leaves *leaves;
     struct hint_block *block;
     struct hint_env env;
-    struct diag_area area;
 };
 
 /* All that is said of one index. */
@@ -182,48 +185,56 @@ static void tell(struct teller *t)
     }
 }
 
+void bind__tell_hint(void *b, enum my_errno number, const char *text)
+{
+    bind__warn_text(b, number, text);
+}
+
 static db_err look(struct binder *b, struct hint_block *block, const struct leaves *l)
 {
-    if (l->missing || block->looked_at || b->opts->warn == NULL || b->opts->defines_view) {
+    if (l->missing || block->looked_at || b->opts->warn == NULL) {
         return ERR_OK;
     }
-    struct teller t = {.b = b, .leaves = l, .block = block};
+    struct teller t = {.leaves = l, .block = block};
     block->looked_at = true;
-    diag_area_init(&t.area);
-    t.env.warnings = &t.area;
+    t.env.tell = bind__tell_hint;
+    t.env.arg = b;
     t.env.ansi_quotes = (b->opts->sql_mode & SQL_MODE_ANSI_QUOTES) != 0;
     tell(&t);
-    for (uint32_t i = 0; i < t.area.count; i++) {
-        const struct diag_condition *c = &t.area.conditions[i];
-        bind__warn_text(b, (enum my_errno)c->number, arena_strdup(b->arena, c->text));
-    }
-    diag_area_fini(&t.area);
     return ERR_OK;
+}
+
+static struct leaves leaves_of(const struct binder *b)
+{
+    return (struct leaves){.arena = b->arena,
+                           .snapshot = b->opts->snapshot,
+                           .schema = b->opts->current_schema,
+                           .ctes = b->ctes};
 }
 
 db_err bind__block_hints(struct binder *b, struct scope *scope, const struct ast_hints *hints,
                          const struct ast_table *from)
 {
-    struct leaves l = {0};
+    struct leaves l = leaves_of(b);
     if (LIKELY(hints == NULL) || hints->block == NULL) {
         return ERR_OK;
     }
     scope->hints = hints->block;
     b->stmt->hinted = true;
-    TRY(add_leaves(b, &l, from));
+    TRY(add_leaves(&l, from));
     if (b->insert != NULL && b->insert->hints != NULL && b->insert->hints->block == hints->block) {
-        TRY(add_base(b, &l, &b->insert->table, SLICE_EMPTY)); /* the block is of both */
+        TRY(add_base(&l, &b->insert->table, SLICE_EMPTY)); /* the block is of both */
     }
     return look(b, hints->block, &l);
 }
 
 db_err bind__insert_hints(struct binder *b, const struct ast_insert *s)
 {
-    struct leaves l = {0};
+    struct leaves l = leaves_of(b);
     if (LIKELY(s->hints == NULL) || s->hints->block == NULL || s->source == AST_INSERT_QUERY) {
         return ERR_OK;
     }
-    TRY(add_base(b, &l, &s->table, SLICE_EMPTY));
+    TRY(add_base(&l, &s->table, SLICE_EMPTY));
     return look(b, s->hints->block, &l);
 }
 
@@ -261,4 +272,31 @@ void bind__table_hints(const struct scope *scope, const struct ast_table *t, str
         io->u.cte_ref.block = scope->hints;
         io->u.cte_ref.hinted = said;
     }
+}
+
+static db_err leaves_of_block(const struct ast_body *body, struct leaves *io)
+{
+    io->first = NULL;
+    return body->kind == AST_BODY_SELECT ? add_leaves(io, ((const struct ast_select *)body)->from)
+                                         : ERR_OK;
+}
+
+db_err hints_resolve(struct arena *arena, const struct catalog_snapshot *snapshot,
+                     const struct hint_env *env, const struct ast_hinted *hinted)
+{
+    struct leaves l = {.arena = arena, .snapshot = snapshot, .completed = true};
+    for (const struct ast_body *body = hinted->last_block; body != NULL; body = body->before) {
+        TRY(leaves_of_block(body, &l));
+    }
+    for (struct hint_block *b = hinted->set->blocks; b != NULL && !l.missing; b = b->next) {
+        const struct ast_body *body = hinted->last_block;
+        while (body != NULL && hint_block_of(body) != b) {
+            body = body->before;
+        }
+        if (body != NULL) {
+            TRY(leaves_of_block(body, &l));
+            tell(&(struct teller){.leaves = &l, .block = b, .env = *env});
+        }
+    }
+    return ERR_OK;
 }

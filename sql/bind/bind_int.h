@@ -308,6 +308,8 @@ db_err bind__conjuncts(struct binder *b, struct scope *scope, const struct ast_e
 
 /* A query block begins: what hints say of it is in force, and names that they name in vain are
  * warned of. hints: those of the SELECT, UPDATE or DELETE, or NULL. */
+/* What hint_env.tell is to be: arg is a binder. */
+void bind__tell_hint(void *b, enum my_errno number, const char *text);
 MUST_USE db_err bind__block_hints(struct binder *b, struct scope *scope,
                                   const struct ast_hints *hints, const struct ast_table *from);
 MUST_USE db_err bind__insert_hints(struct binder *b, const struct ast_insert *s);

@@ -8,6 +8,7 @@
  * MYSQL: whatever is wrong inside a view is told as 1356 with the name of the outermost one. */
 #include "sql/bind/bind_int.h"
 
+#include "sql/bind/hints.h"
 #include "sql/charset/deprecated.h"
 #include "sql/parser/parser.h"
 
@@ -45,6 +46,7 @@ static db_err parse_query(struct binder *b, const struct table_def *def,
     struct ast_stmt *stmt;
     size_t consumed;
     diag_area_init(&heard);
+    heard.max = UINT32_MAX; /* what is kept of it the session knows */
     db_err err = parser_parse(b->arena, def->view_text, &o, b->diag, &stmt, &consumed);
     for (uint32_t i = 0; i < heard.count && err == ERR_OK; i++) {
         const struct diag_condition *c = &heard.conditions[i];
@@ -54,6 +56,13 @@ static db_err parse_query(struct binder *b, const struct table_def *def,
     TRY(err);
     if (stmt->kind != AST_STMT_SELECT) {
         return ERR_CORRUPT;
+    }
+    if (stmt->hinted != NULL) {
+        const struct hint_env env = {.tell = bind__tell_hint,
+                                     .ansi_quotes = (b->opts->sql_mode & SQL_MODE_ANSI_QUOTES) != 0,
+                                     .of_view = true,
+                                     .arg = b};
+        TRY(hints_collect(b->arena, &env, stmt));
     }
     *ret = ((const struct ast_select_stmt *)stmt)->query;
     return ERR_OK;

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 
 #include "sql/bind/hint_text.h"
+#include "sql/parser/ast_print.h"
 
 static const enum ast_hint_kind g_of_block[] = {HINT_BKA,       HINT_BNL,
                                                 HINT_SEMIJOIN,  HINT_SUBQUERY,
@@ -30,7 +31,7 @@ static const enum ast_hint_kind g_of_index[] = {HINT_ICP, HINT_MRR, HINT_RANGE_O
 struct shower {
     struct buf *out;
     db_err err;
-    char quote;
+    const struct ast_name_style *style;
     const struct hint_block *block;
 };
 
@@ -51,7 +52,7 @@ static void put_number(struct shower *s, uint64_t n)
 
 static void put_name(struct shower *s, struct slice name)
 {
-    s->err = s->err != ERR_OK ? s->err : buf_append_quoted(s->out, name, s->quote);
+    s->err = s->err != ERR_OK ? s->err : ast_print_name(s->out, name, s->style);
 }
 
 /* @`block` */
@@ -213,9 +214,9 @@ static void show_indexes(struct shower *s, const struct hint_table *t)
     }
 }
 
-db_err hints_show(struct buf *out, const struct hint_set *set, bool ansi_quotes)
+db_err hints_show(struct buf *out, const struct hint_set *set, const struct ast_name_style *style)
 {
-    struct shower s = {.out = out, .quote = ansi_quotes ? '"' : '`'};
+    struct shower s = {.out = out, .style = style};
     show_statement(&s, set);
     for (s.block = set->blocks; s.block != NULL; s.block = s.block->next) {
         for (size_t k = 0; k < ARRAY_COUNT(g_of_block); k++) {

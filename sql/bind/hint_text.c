@@ -7,6 +7,23 @@
 
 enum { TEXT_MAX = 512 };
 
+static void say(const struct hint_env *env, enum my_errno number, ...)
+{
+    struct diag d;
+    va_list args;
+    if (env->tell == NULL && env->warnings == NULL) {
+        return;
+    }
+    va_start(args, number);
+    my_verror_as(&d, number, number, args);
+    va_end(args);
+    if (env->tell != NULL) {
+        env->tell(env->arg, number, d.text);
+    } else {
+        diag_area_add(env->warnings, DIAG_WARNING, &d);
+    }
+}
+
 /* A message as it grows; what does not fit is left out. */
 struct text {
     uint8_t space[TEXT_MAX];
@@ -123,12 +140,7 @@ void hint_warn(const struct hint_env *env, enum my_errno number, const struct hi
     struct text t;
     begin(&t, env);
     put_hint(&t, at);
-    const char *text = ended(&t);
-    if (number == ER_WARN_INVALID_HINT) {
-        diag_area_warn(env->warnings, ER_WARN_INVALID_HINT, text);
-    } else {
-        diag_area_warn(env->warnings, ER_WARN_CONFLICTING_HINT, text);
-    }
+    say(env, number, ended(&t));
 }
 
 void hint_warn_block(const struct hint_env *env, const struct ast_hint *hint, struct slice block)
@@ -136,8 +148,7 @@ void hint_warn_block(const struct hint_env *env, const struct ast_hint *hint, st
     struct text t;
     begin(&t, env);
     put_name(&t, "", block);
-    diag_area_warn(env->warnings, ER_WARN_UNKNOWN_QB_NAME, ended(&t),
-                   ast_hint_name(hint->kind, hint->off));
+    say(env, ER_WARN_UNKNOWN_QB_NAME, ended(&t), ast_hint_name(hint->kind, hint->off));
 }
 
 void hint_warn_unresolved(const struct hint_env *env, const struct ast_hint *hint,
@@ -154,6 +165,5 @@ void hint_warn_unresolved(const struct hint_env *env, const struct ast_hint *hin
         put_name(&t, "@", slice_str(name));
     }
     put_name(&t, " ", index);
-    diag_area_warn(env->warnings, ER_UNRESOLVED_HINT_NAME, ended(&t),
-                   ast_hint_name(hint->kind, hint->off));
+    say(env, ER_UNRESOLVED_HINT_NAME, ended(&t), ast_hint_name(hint->kind, hint->off));
 }

@@ -11,6 +11,9 @@ static inline bool hint_is_per_index(enum ast_hint_kind kind)
     return kind == HINT_MRR || kind == HINT_ICP || kind == HINT_RANGE_OPTIMIZATION;
 }
 
+/* Of a query block; NULL: nothing is said of it. */
+struct hint_block *hint_block_of(const struct ast_body *body);
+
 /* Of enum ast_hint_strategy, by the number of its bit. */
 const char *hint_strategy_name(uint32_t bit);
 

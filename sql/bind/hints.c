@@ -23,12 +23,13 @@ struct collector {
     uint32_t body_count;
     uint32_t first;          /* the number of bodies[0] */
     bool is_select;          /* the statement is one */
-    bool is_view;            /* it defines a view */
+    bool is_view;            /* it defines a view, or is the text of one */
     struct hint_block *here; /* the block whose hints are read */
     uint32_t end;            /* where it ends: what begins behind it is not known yet */
     struct pending *pending;
     bool retries;
-    bool below; /* a RESOURCE_GROUP is not in the first block */
+    struct hint_block *own; /* of a statement that is no query block itself */
+    bool below;             /* a RESOURCE_GROUP is not in the first block */
 };
 
 /* ---- query blocks ---- */
@@ -403,9 +404,6 @@ static db_err add_indexes(struct collector *c, const struct ast_hint *h)
 
 static db_err add_time_limit(struct collector *c, const struct ast_hint *h)
 {
-    if (c->is_view) {
-        return ERR_OK; /* MYSQL: nothing is said of it */
-    }
     if (!c->is_select || c->here->number != 1) {
         diag_area_warn(c->env->warnings, ER_WARN_UNSUPPORTED_MAX_EXECUTION_TIME);
         return ERR_OK;
@@ -421,7 +419,7 @@ static db_err add_time_limit(struct collector *c, const struct ast_hint *h)
 static db_err add_variable(struct collector *c, struct ast_hint *h)
 {
     struct hint_var **end = &c->set->vars;
-    if (c->is_view || !c->env->may_set(c->env->arg, &h->name)) {
+    if (!c->env->may_set(c->env->arg, &h->name)) {
         return ERR_OK;
     }
     for (; *end != NULL; end = &(*end)->next) {
@@ -440,7 +438,7 @@ static db_err add_variable(struct collector *c, struct ast_hint *h)
 /* MYSQL: the last one of the first block counts. */
 static void add_resource_group(struct collector *c, const struct ast_hint *h)
 {
-    if (c->here->number == 1 && !c->is_view) {
+    if (c->here->number == 1) {
         c->set->resource_group = h->name;
     }
     c->below = c->below || c->here->number != 1;
@@ -449,14 +447,23 @@ static void add_resource_group(struct collector *c, const struct ast_hint *h)
 /* MYSQL: of a group in a subquery is told when there is no other. */
 static void tell_resource_group(const struct collector *c)
 {
-    if (c->below && c->set->resource_group.ptr == NULL && !c->is_view) {
+    if (c->below && c->set->resource_group.ptr == NULL) {
         diag_area_warn(c->env->warnings, ER_WARN_UNSUPPORTED_HINT,
                        "Subquery or Stored procedure or Trigger");
     }
 }
 
+/* MYSQL: what a view may have. Of others nothing is said. */
+static bool goes_with_view(const struct ast_hint *h)
+{
+    return h->kind == HINT_INDEX || is_part_of_index(h->kind);
+}
+
 static db_err add_hint(struct collector *c, struct ast_hint *h)
 {
+    if (c->is_view && !goes_with_view(h)) {
+        return ERR_OK;
+    }
     switch (ast_hint_class_of(h->kind)) {
     case HINT_CLASS_BLOCK:
     case HINT_CLASS_TABLES: return add_order(c, h);
@@ -493,7 +500,7 @@ static db_err add_list(struct collector *c, struct ast_hints *hints)
     for (uint32_t i = 0; i < c->body_count && hints->block == NULL; i++) {
         struct ast_select *s = (struct ast_select *)c->bodies[i];
         if (s->body.kind == AST_BODY_SELECT && s->hints == hints) {
-            c->end = s->body.pos.offset + s->body.pos.len;
+            c->end = c->env->of_view ? UINT32_MAX : s->body.pos.offset + s->body.pos.len;
             TRY(block_of(c, i, &hints->block));
         }
     }
@@ -501,7 +508,7 @@ static db_err add_list(struct collector *c, struct ast_hints *hints)
         TRY(c->first == 1 && c->body_count > 0 ? block_of(c, 0, &hints->block) : ERR_OK);
     }
     if (hints->block == NULL) {
-        hints->block = new_block(c, 1);
+        hints->block = c->own = new_block(c, 1);
     }
     c->here = hints->block;
     if (c->here == NULL) {
@@ -511,6 +518,30 @@ static db_err add_list(struct collector *c, struct ast_hints *hints)
         TRY(add_hint(c, hints->list.items[i]));
     }
     return before != NULL ? retry(c) : ERR_OK;
+}
+
+struct hint_block *hint_block_of(const struct ast_body *body)
+{
+    const struct ast_hints *h =
+        body->kind == AST_BODY_SELECT ? ((const struct ast_select *)body)->hints : NULL;
+    return h == NULL ? NULL : h->block;
+}
+
+/* MYSQL: in the order in which their text ends, whoever named them first. */
+static void order_blocks(struct collector *c, const struct ast_body *last)
+{
+    struct hint_block *first = c->own;
+    if (first != NULL) {
+        first->next = NULL;
+    }
+    for (const struct ast_body *b = last; b != NULL; b = b->before) {
+        struct hint_block *block = hint_block_of(b);
+        if (block != NULL) {
+            block->next = first;
+            first = block;
+        }
+    }
+    c->set->blocks = first;
 }
 
 static const struct ast_stmt *explained(const struct ast_stmt *stmt)
@@ -539,7 +570,7 @@ db_err hints_collect(struct arena *arena, const struct hint_env *env, struct ast
                           .env = env,
                           .first = begins_with_query(run) ? 1 : 2,
                           .is_select = run->kind == AST_STMT_SELECT,
-                          .is_view = run->kind == AST_STMT_CREATE_VIEW};
+                          .is_view = run->kind == AST_STMT_CREATE_VIEW || env->of_view};
     c.set = ARENA_NEW(arena, struct hint_set);
     if (c.set == NULL) {
         return ERR_NOMEM;
@@ -549,6 +580,7 @@ db_err hints_collect(struct arena *arena, const struct hint_env *env, struct ast
         TRY(add_list(&c, hinted->lists.items[i]));
     }
     tell_resource_group(&c);
+    order_blocks(&c, hinted->last_block);
     hinted->set = c.set;
     return ERR_OK;
 }

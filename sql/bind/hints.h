@@ -68,16 +68,19 @@ struct hint_set {
     uint64_t time_limit_ms;      /* MAX_EXECUTION_TIME; 0: what the variable says */
     struct hint_var *vars;       /* in the order of the text, each variable once */
     struct slice resource_group; /* ptr NULL: none */
-    struct hint_block *blocks;
+    struct hint_block *blocks;   /* in the order in which the text ends them */
 };
 
 /* Who listens, and what the session knows. */
 struct hint_env {
     struct diag_area *warnings; /* NULL: nobody listens */
-    bool ansi_quotes;           /* names are shown in double quotes */
+    /* Listens instead; the text is gone when it returns. NULL: `warnings` does. */
+    void (*tell)(void *arg, enum my_errno number, const char *text);
+    bool ansi_quotes; /* names are shown in double quotes */
+    bool of_view;     /* the statement is the text of a view, which keeps its hints in front */
     void *arg;
     /* May SET_VAR set the variable? It warns when not; else the name is as the variable's, and
-     * static. */
+     * static. Not asked of views. */
     bool (*may_set)(void *arg, struct slice *io_name);
 };
 
@@ -86,9 +89,18 @@ struct hint_env {
 MUST_USE db_err hints_collect(struct arena *arena, const struct hint_env *env,
                               struct ast_stmt *stmt);
 
-/* What EXPLAIN shows of the hints, once the binder has seen them; nothing, or with a blank at the
- * end. Errors: those of the buffer. */
-MUST_USE db_err hints_show(struct buf *out, const struct hint_set *set, bool ansi_quotes);
+/* Finds the tables and indexes of a query whose tables all have their schemas, as the binder does
+ * it; env is told of what is not there. Nothing is found when one of the tables is gone. arena:
+ * scratch. ERR_NOMEM. */
+struct catalog_snapshot;
+MUST_USE db_err hints_resolve(struct arena *arena, const struct catalog_snapshot *snapshot,
+                              const struct hint_env *env, const struct ast_hinted *hinted);
+
+/* What EXPLAIN and views show of the hints whose tables and indexes have been found; nothing, or
+ * with a blank at the end. style: of names. Errors: those of the buffer. */
+struct ast_name_style;
+MUST_USE db_err hints_show(struct buf *out, const struct hint_set *set,
+                           const struct ast_name_style *style);
 
 /* Is a switch on or off for the table? What is said of the table itself counts before what is said
  * of its block. Either may be NULL. AST_UNSET: nothing is said. */

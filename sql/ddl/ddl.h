@@ -107,6 +107,7 @@ struct ddl_show_opts {
     bool temporary;               /* say so, whatever the table is */
     bool bare;                    /* names without quotes where they need none */
     bool verbose;                 /* ROW_FORMAT is told also when nobody set it */
+    struct diag_area *warnings;   /* of hints of a view that find nothing; NULL: nobody listens */
 };
 /* Appends the text that SHOW CREATE TABLE gives. */
 MUST_USE db_err ddl_show_create_table_opts(struct arena *arena, const struct table_def *def,
@@ -128,12 +129,12 @@ struct slice ddl_table_option(const struct table_def *def, const char *name);
  * default (subqueries, aggregates, variables). */
 MUST_USE db_err ddl_print_expr(const struct ast_expr *expr, const struct bind_opts *opts,
                                struct buf *out);
-/* SHOW CREATE VIEW. short_names: the view's schema is the current one and not named. arena:
- * scratch.
- */
-MUST_USE db_err ddl_show_create_view(struct arena *arena, const struct table_def *def,
-                                     bool short_names, const struct ddl_show_opts *opts,
-                                     struct diag *diag, struct buf *out);
+/* SHOW CREATE VIEW. snapshot: where its tables are looked for. short_names: the view's schema is
+ * the current one and not named. arena: scratch. */
+MUST_USE db_err ddl_show_create_view(struct arena *arena, const struct catalog_snapshot *snapshot,
+                                     const struct table_def *def, bool short_names,
+                                     const struct ddl_show_opts *opts, struct diag *diag,
+                                     struct buf *out);
 /* A view's query as VIEWS shows it. arena: scratch. */
 MUST_USE db_err ddl_show_view_query(struct arena *arena, const struct table_def *def,
                                     struct diag *diag, struct buf *out);

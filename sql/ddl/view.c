@@ -3,6 +3,7 @@
  * The binder completes the query's tree (sql/bind/bind_view.c); its text and the names and types of
  * its columns are the descriptor. A view owns no key ranges: making and dropping one is a catalog
  * change and nothing else. */
+#include "sql/bind/hints.h"
 #include "sql/ddl/ddl_int.h"
 #include "sql/parser/parser.h"
 #include "sql/types/sql_mode.h"
@@ -148,6 +149,7 @@ static db_err define(struct ddl_ctx *ctx, const struct ast_create_view *s,
                      const struct catalog_snapshot *snap, struct table_def *def)
 {
     SCOPE_BUF(text, VIEW_TEXT_MAX);
+    SCOPE_BUF(hints, VIEW_TEXT_MAX);
     struct bind_opts opts = *ctx->bind;
     struct bound_stmt *st;
     opts.snapshot = snap;
@@ -157,7 +159,12 @@ static db_err define(struct ddl_ctx *ctx, const struct ast_create_view *s,
     TRY(check_recursion(ctx, st, def));
     TRY(columns_of(ctx, s, st, def));
     TRY(attributes_of(ctx, s, st->updatable && s->algorithm != AST_VIEW_TEMPTABLE, def));
-    TRY(ast_print_view(&text, s->query, ctx->client, ctx->arena));
+    if (s->stmt.hinted != NULL) {
+        const struct hint_env told = {0}; /* the binder has said what there is to say */
+        TRY(hints_resolve(ctx->arena, snap, &told, s->stmt.hinted));
+        TRY(hints_show(&hints, s->stmt.hinted->set, &(struct ast_name_style){0}));
+    }
+    TRY(ast_print_view(&text, s->query, buf_slice(&hints), ctx->client, ctx->arena));
     def->view.utf8_text = ctx->client != NULL;
     return arena_copy(ctx->arena, buf_slice(&text), &def->view_text);
 }
@@ -316,25 +323,50 @@ static db_err put(struct buf *out, const char *text)
     return buf_append(out, text, strlen(text));
 }
 
-static db_err show_query(struct arena *arena, const struct table_def *def, struct slice hide,
-                         const struct ast_name_style *style, struct diag *diag, struct buf *out)
+static db_err parse_view(struct arena *arena, const struct table_def *def, struct diag *diag,
+                         struct ast_stmt **ret, const struct ast_query **ret_query)
 {
     struct parse_options o = {0};
-    struct ast_stmt *stmt;
     size_t consumed;
-    TRY(parser_parse(arena, def->view_text, &o, diag, &stmt, &consumed));
-    return stmt->kind != AST_STMT_SELECT
-               ? ERR_CORRUPT
-               : ast_print_shown(out, ((const struct ast_select_stmt *)stmt)->query, hide, style);
+    TRY(parser_parse(arena, def->view_text, &o, diag, ret, &consumed));
+    if ((*ret)->kind != AST_STMT_SELECT) {
+        return ERR_CORRUPT;
+    }
+    *ret_query = ((const struct ast_select_stmt *)*ret)->query;
+    return ERR_OK;
 }
 
 db_err ddl_show_view_query(struct arena *arena, const struct table_def *def, struct diag *diag,
                            struct buf *out)
 {
-    return show_query(arena, def, SLICE_EMPTY, NULL, diag, out);
+    struct ast_stmt *stmt;
+    const struct ast_query *q;
+    TRY(parse_view(arena, def, diag, &stmt, &q));
+    return ast_print_shown(out, q, ast_hints_in_front(q), SLICE_EMPTY, NULL);
 }
 
-db_err ddl_show_create_view(struct arena *arena, const struct table_def *def, bool short_names,
+/* MYSQL: with the hints whose tables and indexes are there now. */
+static db_err show_query(struct arena *arena, const struct catalog_snapshot *snapshot,
+                         const struct table_def *def, struct slice hide,
+                         const struct ddl_show_opts *opts, struct diag *diag, struct buf *out)
+{
+    SCOPE_BUF(hints, VIEW_TEXT_MAX);
+    const struct ast_name_style style = ddl__name_style(opts);
+    const struct hint_env env = {
+        .warnings = opts->warnings, .ansi_quotes = style.double_quotes, .of_view = true};
+    struct ast_stmt *stmt;
+    const struct ast_query *q;
+    TRY(parse_view(arena, def, diag, &stmt, &q));
+    if (stmt->hinted != NULL) {
+        TRY(hints_collect(arena, &env, stmt));
+        TRY(hints_resolve(arena, snapshot, &env, stmt->hinted));
+        TRY(hints_show(&hints, stmt->hinted->set, &style));
+    }
+    return ast_print_shown(out, q, buf_slice(&hints), hide, &style);
+}
+
+db_err ddl_show_create_view(struct arena *arena, const struct catalog_snapshot *snapshot,
+                            const struct table_def *def, bool short_names,
                             const struct ddl_show_opts *opts, struct diag *diag, struct buf *out)
 {
     static const char *const algorithms[] = {"UNDEFINED", "MERGE", "TEMPTABLE"};
@@ -361,6 +393,7 @@ db_err ddl_show_create_view(struct arena *arena, const struct table_def *def, bo
         TRY(ast_print_name(out, def->columns[i].name, &style));
     }
     TRY(put(out, v->has_column_list ? ") AS " : " AS "));
-    TRY(show_query(arena, def, short_names ? def->schema_name : SLICE_EMPTY, &style, diag, out));
+    TRY(show_query(arena, snapshot, def, short_names ? def->schema_name : SLICE_EMPTY, opts, diag,
+                   out));
     return put(out, checks[v->check_option]);
 }

@@ -571,15 +571,16 @@ static db_err create_table_row(struct arena *arena, const struct table_def *t,
 }
 
 /* MYSQL: names go without the schema when it is the current one. */
-static db_err create_view_row(struct arena *arena, const struct table_def *t,
-                              struct slice current_schema, const struct ddl_show_opts *form,
-                              struct diag *diag, struct show_row *row)
+static db_err create_view_row(struct arena *arena, const struct catalog_snapshot *snapshot,
+                              const struct table_def *t, struct slice current_schema,
+                              const struct ddl_show_opts *form, struct diag *diag,
+                              struct show_row *row)
 {
     SCOPE_BUF(out, SHOW_TEXT_MAX * 16);
     bool here = current_schema.ptr != NULL && slice_eq(current_schema, t->schema_name);
     const struct collation *client = collation_by_id(t->view.charset_client);
     const struct collation *connection = collation_by_id(t->view.collation_connection);
-    TRY(ddl_show_create_view(arena, t, here, form, diag, &out));
+    TRY(ddl_show_create_view(arena, snapshot, t, here, form, diag, &out));
     *row = (struct show_row){
         .count = 4,
         .names = {"View", "Create View", "character_set_client", "collation_connection"},
@@ -650,7 +651,7 @@ db_err show_create_row(struct arena *arena, const struct catalog_snapshot *snaps
             return my_error(diag, ER_WRONG_OBJECT, arena_strdup(arena, schema), name, "VIEW");
         }
         if (t->kind == TABLE_VIEW) {
-            TRY(create_view_row(arena, t, current_schema, form, diag, &row));
+            TRY(create_view_row(arena, snapshot, t, current_schema, form, diag, &row));
             *ret_row = row;
             return ERR_OK;
         }

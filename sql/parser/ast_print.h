@@ -15,11 +15,11 @@ MUST_USE db_err ast_print_expr(struct buf *buf, const struct ast_expr *expr);
 MUST_USE db_err ast_print_query(struct buf *buf, const struct ast_query *query);
 MUST_USE db_err ast_print_type(struct buf *buf, const struct ast_type *type);
 /* A view's query as it is kept: keywords in small letters, no blanks behind commas. It reads back
- * in mode 0, with texts in UTF-8: client is the charset they are in now (NULL: UTF-8); arena:
- * scratch. */
+ * in mode 0, with texts in UTF-8: client is the charset they are in now (NULL: UTF-8); hints
+ * (empty: none) stand in front of its first SELECT; arena: scratch. */
 struct arena;
 struct parse_charset;
-MUST_USE db_err ast_print_view(struct buf *buf, const struct ast_query *query,
+MUST_USE db_err ast_print_view(struct buf *buf, const struct ast_query *query, struct slice hints,
                                const struct parse_charset *client, struct arena *arena);
 /* How SHOW writes names: sql_mode and sql_quote_show_create say so. */
 struct ast_name_style {
@@ -30,9 +30,12 @@ MUST_USE db_err ast_print_name(struct buf *buf, struct slice name,
                                const struct ast_name_style *style);
 /* What is kept in the form in which MySQL shows it (ast_print_shown.c, ast_print_condition.c).
  * Names of the schema `hide` (ptr NULL: none) go without it. With names in backquotes (style NULL)
- * it reads back in mode 0 as a query that means the same. */
-MUST_USE db_err ast_print_shown(struct buf *buf, const struct ast_query *query, struct slice hide,
-                                const struct ast_name_style *style);
+ * it reads back in mode 0 as a query that means the same. hints: as of ast_print_view. */
+MUST_USE db_err ast_print_shown(struct buf *buf, const struct ast_query *query, struct slice hints,
+                                struct slice hide, const struct ast_name_style *style);
+/* The text of the hints that stand in front of a view's first SELECT, without its marks, in the
+ * tree; empty: there are none. */
+struct slice ast_hints_in_front(const struct ast_query *query);
 /* The name that MySQL shows of a function that has several; other names are given back. */
 struct slice ast_function_shown(struct slice name);
 /* As it is kept, with the number of each SELECT in a comment, and `hints` (empty: none) in front of

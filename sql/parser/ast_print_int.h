@@ -13,7 +13,7 @@ struct printer {
     bool shown;         /* of a view: in the form in which MySQL shows it */
     bool count_selects; /* of a view: each SELECT says its number */
     unsigned selects;
-    const struct ast_body *first; /* of count_selects: has `hints` in front of it */
+    const struct ast_body *first; /* of view: has `hints` in front of it */
     struct slice hints;
     struct slice hide;                  /* this schema is not printed; ptr NULL: all are */
     const struct ast_name_style *style; /* of names; NULL: in backquotes */

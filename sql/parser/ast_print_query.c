@@ -234,8 +234,8 @@ static void print_hints(struct printer *p, const struct ast_hints *hints)
     }
 }
 
-/* Of a block that is not the first one the note shows the name alone. */
-static void print_explained_hints(struct printer *p, const struct ast_select *s)
+/* In front of the first block stand those of all; of another one the note shows the name alone. */
+static void print_view_hints(struct printer *p, const struct ast_select *s)
 {
     if (&s->body == p->first) {
         print__text(p, p->hints.len != 0 ? " /*+ " : "");
@@ -243,7 +243,7 @@ static void print_explained_hints(struct printer *p, const struct ast_select *s)
         print__text(p, p->hints.len != 0 ? "*/" : "");
         return;
     }
-    for (uint32_t i = 0; s->hints != NULL && i < s->hints->list.count; i++) {
+    for (uint32_t i = 0; p->count_selects && s->hints != NULL && i < s->hints->list.count; i++) {
         if (s->hints->list.items[i]->kind == HINT_QB_NAME) {
             print__slice(p, SLICE_LIT(" /*+ QB_NAME("));
             print__name(p, s->hints->list.items[i]->name);
@@ -299,8 +299,8 @@ static void print_select(struct printer *p, const struct ast_select *s)
     }
     print__text(p, "SELECT");
     print_hints(p, s->hints);
-    if (p->count_selects) {
-        print_explained_hints(p, s);
+    if (p->view) {
+        print_view_hints(p, s);
     }
     print_options(p, s->options);
     print_items(p, &s->items);
@@ -529,31 +529,60 @@ db_err ast_print_query(struct buf *buf, const struct ast_query *query)
     return p.err;
 }
 
-db_err ast_print_view(struct buf *buf, const struct ast_query *query,
+/* The first query block of the text. */
+static const struct ast_body *first_block(const struct ast_query *query)
+{
+    const struct ast_body *b = query->body;
+    while (b->kind == AST_BODY_SETOP || b->kind == AST_BODY_QUERY) {
+        b = b->kind == AST_BODY_SETOP ? ((const struct ast_setop *)b)->left
+                                      : ((const struct ast_body_query *)b)->query->body;
+    }
+    return b;
+}
+
+struct slice ast_hints_in_front(const struct ast_query *query)
+{
+    const struct ast_body *b = first_block(query);
+    const struct ast_hints *h =
+        b->kind == AST_BODY_SELECT ? ((const struct ast_select *)b)->hints : NULL;
+    struct slice text = h == NULL ? SLICE_EMPTY : h->text;
+    return text.len != 0 && text.ptr[0] == ' ' ? slice_from(text, 1) : text;
+}
+
+db_err ast_print_view(struct buf *buf, const struct ast_query *query, struct slice hints,
                       const struct parse_charset *client, struct arena *arena)
 {
-    struct printer p = {.buf = buf, .view = true, .client = client, .arena = arena};
+    struct printer p = {.buf = buf,
+                        .view = true,
+                        .first = first_block(query),
+                        .hints = hints,
+                        .client = client,
+                        .arena = arena};
     print__query(&p, query);
     return p.err;
 }
 
-db_err ast_print_shown(struct buf *buf, const struct ast_query *query, struct slice hide,
-                       const struct ast_name_style *style)
+db_err ast_print_shown(struct buf *buf, const struct ast_query *query, struct slice hints,
+                       struct slice hide, const struct ast_name_style *style)
 {
-    struct printer p = {.buf = buf, .view = true, .shown = true, .hide = hide, .style = style};
+    struct printer p = {.buf = buf,
+                        .view = true,
+                        .shown = true,
+                        .first = first_block(query),
+                        .hints = hints,
+                        .hide = hide,
+                        .style = style};
     print__query(&p, query);
     return p.err;
 }
 
 db_err ast_print_explained(struct buf *buf, const struct ast_query *query, struct slice hints)
 {
-    struct printer p = {.buf = buf, .view = true, .count_selects = true, .hints = hints};
-    p.first = query->body;
-    while (p.first->kind == AST_BODY_SETOP || p.first->kind == AST_BODY_QUERY) {
-        p.first = p.first->kind == AST_BODY_SETOP
-                      ? ((const struct ast_setop *)p.first)->left
-                      : ((const struct ast_body_query *)p.first)->query->body;
-    }
+    struct printer p = {.buf = buf,
+                        .view = true,
+                        .count_selects = true,
+                        .first = first_block(query),
+                        .hints = hints};
     print__query(&p, query);
     return p.err;
 }

@@ -101,10 +101,11 @@ static void resolve_text(struct explain *x)
     query__bind_opts(s, snap, &bind);
     bind.warn = NULL;
     bind.names_may_repeat = true;
-    bool quotes = (s->vars.sql_mode & SQL_MODE_ANSI_QUOTES) != 0;
+    const struct ast_name_style style = {.double_quotes =
+                                             (s->vars.sql_mode & SQL_MODE_ANSI_QUOTES) != 0};
     if (bind_view_query(&s->stmt_arena, &bind, q, &ignored, &bound) == ERR_OK &&
         (hinted == NULL || hinted->set == NULL ||
-         hints_show(&hints, hinted->set, quotes) == ERR_OK) &&
+         hints_show(&hints, hinted->set, &style) == ERR_OK) &&
         ast_print_explained(&text, q, buf_slice(&hints)) == ERR_OK &&
         arena_copy(&s->stmt_arena, buf_slice(&text), &x->query) != ERR_OK) {
         x->query = SLICE_EMPTY;

@@ -102,7 +102,8 @@ static db_err show_create(struct statement *st, const struct ast_show *show)
         .hides_generated_primary =
             vars__get(s, VAR_show_gipk_in_create_table_and_information_schema)->i == 0,
         .bare = vars__get(s, VAR_sql_quote_show_create)->i == 0,
-        .verbose = vars__get(s, VAR_show_create_table_verbosity)->i != 0};
+        .verbose = vars__get(s, VAR_show_create_table_verbosity)->i != 0,
+        .warnings = &s->conditions};
     db_err err = show_create_row(&s->stmt_arena, snap, session__storage(s), show,
                                  s->has_schema ? s->schema : SLICE_EMPTY, &form, &s->diag, &row);
     catalog_release(snap);
