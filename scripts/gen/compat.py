@@ -222,7 +222,8 @@ know).
   apart by its spaces in groups of JSON or long text too, as -0 is from 0 there;
   a column that takes the place of one that it equals, where a comparison of another collation tells them apart;
   IN of a subquery with EXCEPT or INTERSECT that reads the outer row, or that is asked for NULL; numbers below 100 that are years beside YEAR by a key or in
-  one block, and numbers in another; a number beyond the years that bounds a YEAR in BETWEEN, which it takes for 0; `DAYOFWEEK(0)` and `WEEKDAY(0)`, which end the server; a text of PREPARE read in utf8mb3 (`?` for what has four bytes);
+  one block, and numbers in another; a number beyond the years that bounds a YEAR in BETWEEN, which it takes for 0;
+  a moment that bounds a DATE column in BETWEEN, which it cuts to its day when the other bound is a number; `DAYOFWEEK(0)` and `WEEKDAY(0)`, which end the server; a text of PREPARE read in utf8mb3 (`?` for what has four bytes);
   conditions (`<>`, `<`) that compare casts of one value to two lengths of a type (`CAST(x AS DECIMAL(10,1)) <> CAST(x AS DECIMAL(10,5))`),
   which it takes for the same, as ADDTIME and SUBTIME
   of the same values; rows that an interval of text misses by a key of its first characters in a collation that tells case; frames of `RANGE ... INTERVAL` where a zero date is among the rows; zero dates that it misses by a key

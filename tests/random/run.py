@@ -29,11 +29,12 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import binary  # noqa: E402
 import known  # noqa: E402
 from answers import rows_of  # noqa: E402
-from known import LIMITED_MEMORY, NAMED, TIMEOUT, TOO_LONG, little_memory, of_plan, of_rows, of_semijoin, open_error, prepared_text  # noqa: E402
+from known import LIMITED_MEMORY, TIMEOUT, TOO_LONG, little_memory, of_plan, of_rows, of_semijoin, open_error, prepared_text, without_indexes  # noqa: E402
 from known_changes import IGNORES, OPEN_COUNTS, changed_by_value, counts_unchanged, drops_true, first_of_rows, generated_anew, groups_elements, hidden_null, joins_nothing, keeps_no_zeros, keeps_others, keys_in_order, known_within, passed_over, reads_a_row, reads_otherwise, sees_condition  # noqa: E402
 from known_queries import is_known  # noqa: E402
 from generate import DEC, INT  # noqa: E402
 from hints import SWITCHES, hinted  # noqa: E402
+from keyed import Deep, Keyed  # noqa: E402
 from more import More  # noqa: E402
 from statements import EXACT, Generator  # noqa: E402
 from wide import Binary, Everywhere, Wide  # noqa: E402
@@ -41,7 +42,7 @@ from cluster import Cluster  # noqa: E402
 from keys import FIRST_TABLE, key_of  # noqa: E402
 from node import Node  # noqa: E402
 
-KINDS = {"basic": Generator, "wide": Wide, "more": More}
+KINDS = {"basic": Generator, "wide": Wide, "more": More, "keyed": Keyed, "deep": Deep}
 TEMPORAL = (FIELD_TYPE.DATE, FIELD_TYPE.TIME, FIELD_TYPE.DATETIME, FIELD_TYPE.TIMESTAMP)
 CHILD = "SELECT * FROM t3"       # which refers to t0
 LOST = (0, 2006, 2013)
@@ -330,6 +331,16 @@ def check_norec(server, g):
     return 2
 
 
+def check_ranges(server, g):
+    """A condition finds the same rows by each key."""
+    ways = g.ways() if isinstance(g, Keyed) and g.keyed() else []
+    answers = [server.ask(w) for w in ways]
+    for way, a in zip(ways, answers):
+        if a != answers[0]:
+            differ("another key, another answer", [way], a, answers[0])
+    return len(ways)
+
+
 def check_change(servers, oracle, n, sql):
     """Whether to go on: not after errors that differ, which have ended transactions where they were looked for, nor after a known difference of
     contents."""
@@ -437,7 +448,7 @@ def check_plans(server, others, g, log):
             # what is too long for us is so for operators that spill at once, too
             asked = [(s, sql, s.settings[0]) for s in others if wanted != ("error", TOO_LONG) or "spill" not in s.settings[0]]
             if isinstance(sql, str):
-                asked.append((server, NAMED.sub(r"\1 \2 USE INDEX ()", sql), "without indexes"))
+                asked.append((server, without_indexes(sql), "without indexes"))
                 asked.append((server, hinted(sql, g.tables), "with hints"))
                 asked.append((server, Binary(sql, []), "binary protocol"))
             for s, text, how in asked:
@@ -488,7 +499,7 @@ def one_seed(kind, seed, server, oracle, others=(), plans=False):
             return sum(check_pushdown([server] + list(others), g, log) for _ in range(2))
         count = 0
         for _ in range(QUERIES_PER_SEED // 3):
-            count += sum(check(server, g) for check in (check_partition, check_norec, check_groups, check_sums))
+            count += sum(check(server, g) for check in (check_partition, check_norec, check_groups, check_sums, check_ranges))
             log.append(g.change())
             server.change(log[-1])
         return count
@@ -612,7 +623,7 @@ def main():
     p.add_argument("--seconds", type=float, default=30)
     p.add_argument("--seed", type=int)
     p.add_argument("--once", action="store_true", help="only the given seed")
-    p.add_argument("--kinds", choices=KINDS, default="more", help="the kinds of statements.py, also those of wide.py, also those of more.py")
+    p.add_argument("--kinds", choices=KINDS, default="keyed", help="the kinds of statements.py, also those of wide.py, also those of more.py, also those of keyed.py, mostly these")
     p.add_argument("--plans", action="store_true", help="each query by several plans")
     p.add_argument("--verbose", action="store_true", help="show the known differences that are met")
     p.add_argument("--failures", type=int, default=5, help="stop after so many")
