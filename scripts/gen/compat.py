@@ -164,8 +164,8 @@ know).
   operand of a set operation, bytes in functions and in a derived table (MySQL: text). A parameter that no other
   operand gives a type has its value's (MySQL: text of the connection's collation, as which bytes are taken, too): INSERT ... SELECT answers 1366 for text that the column's character set does not
   have (MySQL: 3988); text and numbers that are no date are told of once. Among branches of several kinds, beside a BIT, a YEAR or JSON it is of its value's type or a
-  number (MySQL: of the first's). Among branches that are dates text is a date, or NULL, also where text is asked for and another parameter has changed
-  its type since PREPARE (MySQL: the text itself then). Text for a parameter that is a number is read as that number, not as what asks for it (HEX, DATE and what computes with DOUBLE, of a DECIMAL), once
+  number (MySQL: of the first's). What is no date is NULL among branches that are dates, also where a number is asked for (MySQL: the number in its text), and an impossible date
+  (`2020-02-31`) that a function of dates is given is NULL as a literal is (MySQL: taken as it is). Text for a parameter that is a number is read as that number, not as what asks for it (HEX, DATE and what computes with DOUBLE, of a DECIMAL), once
   for a block of rows where it is compared; in quotients, conditions, lists of IN and where a function asks for a number it is told of once
   (MySQL: as often as it is read, where it is read, and not at all beside ANY and ALL), and a change refuses it as a DOUBLE. Text that is given when a number was
   given before is text among branches of text. A parameter that stands alone in a set operation or a derived table is text when text is given

@@ -86,6 +86,7 @@ struct bexpr {
     bool is_const;        /* no columns, no parameters, pure: may be folded */
     bool placeholder;     /* PARAM: a `?`, no lifted literal */
     bool placed;          /* that, of text by its place: compared as any text is */
+    bool own;             /* that, of its value's type for all that its place says: as a variable */
     bool by_name;         /* a select item, where it is named by its alias */
     /* PARAM, a lifted number: its decimals as written. The type of all such numbers is one. */
     uint8_t lifted_decimals;

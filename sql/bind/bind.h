@@ -26,6 +26,7 @@ enum bind_use {
 struct param_manner {
     uint8_t coercibility; /* of text: it is placed, it has the collation of its place; else 0 */
     bool placed;
+    bool own;      /* its place would make a moment of it, but it is of its value's type */
     uint8_t reads; /* text that is read as a number of this kind: 1 + enum func_number; or 0 */
 };
 

@@ -182,7 +182,8 @@ static db_err between_kinds(struct binder *b, struct bexpr **x, struct bexpr *lo
         return ERR_OK;
     }
     t.wire |= TYPE_W_LOW_DATE | TYPE_W_NAME_DATE;
-    t.wire |= (uint16_t)((*x)->placeholder && !(*x)->placed ? 0u : TYPE_W_NONE_IS_ZERO);
+    t.wire |=
+        (uint16_t)((*x)->placeholder && !(*x)->placed && !(*x)->own ? 0u : TYPE_W_NONE_IS_ZERO);
     return bind__cast(b, *x, &t, false, x);
 }
 
@@ -448,7 +449,7 @@ static db_err fit_list(struct binder *b, struct bexpr **args, uint32_t count)
     }
     for (uint32_t i = 1; i < count; i++) {
         struct bexpr *e = args[i];
-        bool is_const = e->kind == BEXPR_CONST || e->kind == BEXPR_PARAM;
+        bool is_const = e->kind == BEXPR_CONST || (e->kind == BEXPR_PARAM && !e->own);
         bool to_time = type_is_temporal(&x->type) && type_is_string(&e->type) && is_const;
         bool to_unsigned = e->kind == BEXPR_CONST && type_is_integer(&x->type) &&
                            type_is_unsigned(&x->type) && type_is_integer(&e->type) &&
@@ -475,7 +476,7 @@ static db_err fit_list(struct binder *b, struct bexpr **args, uint32_t count)
 static bool all_const(const struct bexpr *x, struct bexpr *const *args, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
-        bool later = args[i]->placeholder && type_has_date(&x->type);
+        bool later = args[i]->own || (args[i]->placeholder && type_has_date(&x->type));
         if (!args[i]->is_const && (args[i]->kind != BEXPR_PARAM || later)) {
             return false;
         }

@@ -806,6 +806,10 @@ db_err bind__cast_expr(struct binder *b, struct scope *scope, const struct ast_c
     }
     TRY(bind__cast_target(b, c->type, &e->type, cast_name(c), &t));
     t.flags = (uint8_t)((t.flags & ~TYPE_F_ZEROFILL) | TYPE_F_EXPR);
+    if (type_is_temporal(&t)) {
+        bind__note_moment(b, e, PARAM_DATETIME + PARAM_NUMBER_ASKED);
+    }
+    TRY(t.id == TYPE_YEAR ? bind__note_number(b, e, NUM_INT) : ERR_OK);
     TRY(type_is_integer(&t) ? bind__note_argument(b, e) : bind__note_stored(b, e, &t));
     TRY(bind__cast_asked(b, e, &t, BIND_ASKED_BY_CAST, ret));
     /* MYSQL: what CAST can refuse may be NULL, and so may strings in strict mode. */

@@ -461,6 +461,8 @@ MUST_USE db_err bind__note_number(struct binder *b, struct bexpr *e, enum func_n
 MUST_USE db_err bind__note_argument(struct binder *b, struct bexpr *e);
 /* Values one of which is the result: parameters are as the first of the others. */
 MUST_USE db_err bind__note_branches(struct binder *b, struct bexpr *const *args, uint32_t count);
+/* One that is asked for a moment: struct param_place.number. */
+void bind__note_moment(struct binder *b, struct bexpr *e, unsigned number);
 /* Arguments of a function. */
 MUST_USE db_err bind__note_operands(struct binder *b, const struct func_def *def,
                                     struct bexpr **args, uint32_t count);

@@ -301,8 +301,9 @@ static db_err in_manner(struct binder *b, const struct param_manner *m, struct b
 {
     if (m->placed) {
         (*io)->coercibility = m->coercibility;
-        (*io)->placed = true;
     }
+    (*io)->placed = m->placed;
+    (*io)->own = m->own;
     if (m->reads == 0) {
         return ERR_OK;
     }

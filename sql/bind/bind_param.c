@@ -11,6 +11,8 @@
  *   yield to everything.
  * - In arithmetic it is a number of the other operand's kind, one that a function asks for an
  *   integer is an integer, and one in a condition, too.
+ * - Functions of dates and times ask it for a date, a time or both; in what all dates or times are
+ *   that have a type it is one, too.
  * - What is stored, CAST and CONVERT give it the charset that it is to have.
  * - Otherwise it is text of the connection's collation.
  * The first place that says something counts. What EXECUTE does with values of other types:
@@ -192,6 +194,8 @@ static struct told told_compared(struct binder *b, const struct bexpr *by,
     } else if (type_has_date(&by->type)) {
         unsigned moment = by->type.id == TYPE_DATE ? PARAM_DATE : PARAM_DATETIME;
         told.place.number = (uint8_t)(PARAM_NUMBER_COMPARED + moment);
+    } else if (by->type.id == TYPE_TIME) {
+        told.place.number = (uint8_t)PARAM_NUMBER_COMPARED + PARAM_TIME;
     } else if (type_is_numeric(&by->type)) {
         told.place.number = (uint8_t)compared_number(args, count, how == BIND_COMPARED_SPAN);
         told.place.is_late = told.place.number != 0 && how != BIND_COMPARED_LIST;
@@ -324,12 +328,13 @@ static const struct number_place {
     enum func_number kind;
     bool digits;
 } g_places[] = {
-    {"abs", NUM_DOUBLE, false},      {"ceil", NUM_DOUBLE, false},
-    {"ceiling", NUM_DOUBLE, false},  {"floor", NUM_DOUBLE, false},
-    {"round", NUM_DECIMAL, true},    {"truncate", NUM_DECIMAL, true},
-    {"op_not", NUM_INT, false},      {"op_xor", NUM_INT, false},
-    {"op_is_true", NUM_INT, false},  {"op_is_not_true", NUM_INT, false},
-    {"op_is_false", NUM_INT, false}, {"op_is_not_false", NUM_INT, false},
+    {"abs", NUM_DOUBLE, false},          {"ceil", NUM_DOUBLE, false},
+    {"ceiling", NUM_DOUBLE, false},      {"floor", NUM_DOUBLE, false},
+    {"sec_to_time", NUM_DECIMAL, false}, {"round", NUM_DECIMAL, true},
+    {"truncate", NUM_DECIMAL, true},     {"op_not", NUM_INT, false},
+    {"op_xor", NUM_INT, false},          {"op_is_true", NUM_INT, false},
+    {"op_is_not_true", NUM_INT, false},  {"op_is_false", NUM_INT, false},
+    {"op_is_not_false", NUM_INT, false},
 };
 
 static bool is_one_of(const char *name, const char *const *names, size_t count)
@@ -362,6 +367,101 @@ static db_err note_arithmetic(struct binder *b, const char *name, struct bexpr *
     return ERR_OK;
 }
 
+/* Functions that ask their first argument for a DATETIME. MYSQL: also what looks at a time of day
+ * does, and '4:05:06' is a date there. */
+static const char *const g_of_datetimes[] = {
+    "year",      "month",     "day",       "dayofmonth",    "quarter",     "dayofweek",
+    "weekday",   "dayofyear", "to_days",   "to_seconds",    "week",        "weekofyear",
+    "yearweek",  "hour",      "minute",    "second",        "microsecond", "time",
+    "timestamp", "dayname",   "monthname", "convert_tz",    "date_format", "time_format",
+    "date",      "last_day",  "datediff",  "unix_timestamp"};
+
+/* Others, and other arguments. */
+static const struct moment_place {
+    const char *name;
+    uint8_t arg;
+    uint8_t number;
+} g_moments[] = {
+    {"datediff", 1, PARAM_DATETIME + PARAM_NUMBER_ASKED},
+    {"extract", 1, PARAM_DATETIME + PARAM_NUMBER_ASKED},
+    {"timestampdiff", 1, PARAM_DATETIME + PARAM_NUMBER_ASKED},
+    {"timestampdiff", 2, PARAM_DATETIME + PARAM_NUMBER_ASKED},
+    {"timestamp", 1, PARAM_TIME + PARAM_NUMBER_ASKED},
+    {"addtime", 0, PARAM_TIME},
+    {"addtime", 1, PARAM_TIME},
+    {"subtime", 0, PARAM_TIME},
+    {"subtime", 1, PARAM_TIME},
+    {"adddate", 0, PARAM_DATE},
+    {"subdate", 0, PARAM_DATE},
+};
+
+void bind__note_moment(struct binder *b, struct bexpr *e, unsigned number)
+{
+    if (b->opts->prepare && is_untyped(b, e)) {
+        struct told told = told_moment(number & PARAM_MOMENTS);
+        told.place.number = (uint8_t)number;
+        tell(b, e, &told);
+    }
+}
+
+static bool is_unit_of_days(enum ast_interval_unit unit)
+{
+    return unit == AST_UNIT_DAY || unit == AST_UNIT_WEEK || unit == AST_UNIT_MONTH ||
+           unit == AST_UNIT_QUARTER || unit == AST_UNIT_YEAR || unit == AST_UNIT_YEAR_MONTH;
+}
+
+/* MYSQL: a date to which days are added is a DATE, one to which a time is, a DATETIME. */
+static void note_interval(struct binder *b, const char *name, struct bexpr **args)
+{
+    bool stamp = strcmp(name, "timestampadd") == 0;
+    const struct bexpr *unit = args[stamp ? 0 : 2];
+    bool days =
+        unit->kind == BEXPR_CONST && is_unit_of_days((enum ast_interval_unit)unit->u.constant.i);
+    bind__note_moment(b, args[stamp ? 2 : 0], days ? PARAM_DATE : PARAM_DATETIME);
+}
+
+/* What is compared as text with a date or time, and is one, is it. */
+static void note_beside_moment(struct binder *b, struct bexpr **args, uint32_t count)
+{
+    const struct bexpr *by = deciding(b, args, count);
+    unsigned moment = by != NULL && type_is_temporal(&by->type) ? moment_of(b, args, count) : 0;
+    for (uint32_t i = 0; i < count && moment != 0; i++) {
+        bind__note_moment(b, args[i], moment + PARAM_NUMBER_ASKED);
+    }
+}
+
+/* MYSQL: what differs from a date or time is one. */
+static void note_difference(struct binder *b, struct bexpr **args)
+{
+    for (uint32_t i = 0; i < 2; i++) {
+        const struct sql_type *t = &args[1 - i]->type;
+        bool time = is_untyped(b, args[1 - i]) || t->id == TYPE_TIME;
+        if (time || type_has_date(t)) {
+            bind__note_moment(b, args[i], time ? PARAM_TIME : PARAM_DATETIME);
+        }
+    }
+}
+
+static void note_moments(struct binder *b, const char *name, struct bexpr **args, uint32_t count)
+{
+    static const char *const intervals[] = {"op_date_add", "op_date_sub", "timestampadd"};
+    if (count != 0 && is_one_of(name, g_of_datetimes, ARRAY_COUNT(g_of_datetimes))) {
+        bind__note_moment(b, args[0], PARAM_DATETIME + PARAM_NUMBER_ASKED);
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(g_moments); i++) {
+        if (g_moments[i].arg < count && strcmp(name, g_moments[i].name) == 0) {
+            bind__note_moment(b, args[g_moments[i].arg], g_moments[i].number);
+        }
+    }
+    if (is_one_of(name, intervals, ARRAY_COUNT(intervals))) {
+        note_interval(b, name, args);
+    } else if (strcmp(name, "timediff") == 0) {
+        note_difference(b, args);
+    } else if (strcmp(name, "strcmp") == 0 || strcmp(name, "field") == 0) {
+        note_beside_moment(b, args, count);
+    }
+}
+
 db_err bind__note_operands(struct binder *b, const struct func_def *def, struct bexpr **args,
                            uint32_t count)
 {
@@ -372,6 +472,7 @@ db_err bind__note_operands(struct binder *b, const struct func_def *def, struct 
     if (!b->opts->prepare) {
         return ERR_OK;
     }
+    note_moments(b, def->name, args, count);
     if (count == 2 && is_one_of(def->name, arithmetic, ARRAY_COUNT(arithmetic))) {
         return note_arithmetic(b, def->name, args);
     }

@@ -34,7 +34,7 @@ static enum source source_of_node(const struct bexpr *e)
     case BEXPR_CASE:
     case BEXPR_COALESCE:
     case BEXPR_IN_LIST: return SOURCE_EARLY;
-    case BEXPR_PARAM: return e->placeholder ? SOURCE_ROWS : SOURCE_EARLY;
+    case BEXPR_PARAM: return !e->placeholder ? SOURCE_EARLY : e->own ? SOURCE_LATE : SOURCE_ROWS;
     case BEXPR_FUNC:
         return (e->u.func->def->flags & FUNC_EXECUTION) != 0 ? SOURCE_LATE : SOURCE_EARLY;
     case BEXPR_USER_VAR:

@@ -174,8 +174,8 @@ struct func_arg bind__arg(const struct bexpr *e)
 {
     struct func_arg a = {.type = e->type, .coercibility = e->coercibility};
     a.constant = e->kind == BEXPR_CONST ? &e->u.constant : NULL;
-    a.is_const = e->is_const || e->kind == BEXPR_PARAM;
-    a.is_given = a.is_const ||
+    a.is_const = e->is_const || (e->kind == BEXPR_PARAM && !e->own);
+    a.is_given = a.is_const || e->own ||
                  (!e->is_volatile && (e->kind == BEXPR_USER_VAR || e->kind == BEXPR_SYSTEM_VAR));
     a.is_column = e->kind == BEXPR_COLUMN;
     a.is_outer = e->kind == BEXPR_OUTER;
@@ -187,7 +187,7 @@ struct func_arg bind__arg(const struct bexpr *e)
         a.name = e->u.column.origin->name;
         a.in_blob = e->u.column.origin->in_blob;
     }
-    a.is_placeholder = e->placeholder && !e->placed;
+    a.is_placeholder = e->placeholder && !e->placed && !e->own;
     a.recoded = is_recoded(e);
     a.of_param = type_is_string(&e->type) && e->type.collation == COLL_BINARY &&
                  !bexpr_walk(e, no_variable, NULL);

@@ -11,7 +11,11 @@
  * MYSQL: what is no such number stays text within, and is read as a number where a number is asked
  * for. A branch of IF, CASE or NULLIF that is a DECIMAL is asked for its text when it is shown:
  * the binder has the text, and its number as a cast (struct param_manner). Everywhere else the
- * number is made here, and told of once. */
+ * number is made here, and told of once.
+ *
+ * MYSQL: what is to be a date or time takes text and numbers, too. When the statement is prepared
+ * again, such a one is of what it was given wholly: a DATE, a DATETIME or a TIME. Otherwise it is
+ * of its value's type, and compares as a variable does (struct param_manner, `own`). */
 #include "sql/charset/charset.h"
 #include "sql/session/session_int.h"
 #include "sql/types/decimal.h"
@@ -23,7 +27,11 @@ enum fit { FIT_WHOLE, FIT_PART, FIT_OUT_OF_RANGE };
 static void note_said(void *arg, enum cast_level level, uint16_t number, const char *text)
 {
     enum fit *fit = arg;
-    enum fit now = number == ER_WARN_DATA_OUT_OF_RANGE ? FIT_OUT_OF_RANGE : FIT_PART;
+    bool written = number == ER_WARN_DEPRECATED_DATETIME_DELIMITER ||
+                   number == ER_WARN_DEPRECATED_SUPERFLUOUS_DELIMITER;
+    enum fit now = number == ER_WARN_DATA_OUT_OF_RANGE ? FIT_OUT_OF_RANGE
+                   : written                           ? FIT_WHOLE
+                                                       : FIT_PART;
     (void)level;
     (void)text;
     *fit = now > *fit ? now : *fit;
@@ -183,6 +191,65 @@ static db_err any_date(const struct cast_ctx *any, unsigned moment, const struct
     return value_cast(&cast, t, v, day ? &lenient : to, ret);
 }
 
+static unsigned moment_of_type(const struct sql_type *t)
+{
+    return t->id == TYPE_DATE ? PARAM_DATE : t->id == TYPE_TIME ? PARAM_TIME : PARAM_DATETIME;
+}
+
+/* MYSQL: a number is a DATE as long as it has no time of day, but 0 is a DATETIME; text is one that
+ * is written without. In text and integers a TIME may be found to be a DATETIME. */
+static unsigned moment_written(const struct cast_ctx *quiet, unsigned asked, const struct value *v,
+                               const struct sql_type *t)
+{
+    enum { LAST_DAY = 99991231 };
+    const int64_t last_time = 10000000000;
+    struct cast_ctx cast = *quiet;
+    struct sql_type integer = bind_number_type(NUM_INT);
+    struct value whole;
+    int64_t ignored;
+    int32_t offset;
+    if (type_is_string(t)) {
+        unsigned said =
+            asked == PARAM_TIME
+                ? time_parse(v->str, TIME_DECIMALS_MAX, 0, &ignored, NULL, &offset, NULL)
+                : datetime_parse(v->str, TIME_DECIMALS_MAX, TEMPORAL_F_INVALID_DATES, &ignored,
+                                 &offset, NULL);
+        return asked == PARAM_TIME && (said & TEMPORAL_IS_DATETIME) == 0 ? PARAM_TIME
+               : (said & TEMPORAL_NO_TIME) != 0                          ? PARAM_DATE
+                                                                         : PARAM_DATETIME;
+    }
+    if (value_cast(&cast, t, v, &integer, &whole) != ERR_OK || whole.is_null) {
+        return PARAM_DATETIME;
+    }
+    if (asked == PARAM_TIME) {
+        return type_is_integer(t) && whole.i > last_time ? PARAM_DATETIME : PARAM_TIME;
+    }
+    return whole.i != 0 && whole.i <= LAST_DAY ? PARAM_DATE : PARAM_DATETIME;
+}
+
+/* What the value is where such a moment is asked for; 0: wholly none. */
+static unsigned made_moment(const struct cast_ctx *cast, unsigned asked, const struct value *v,
+                            const struct sql_type *t)
+{
+    struct diag scratch;
+    struct value made;
+    enum fit fit = FIT_WHOLE;
+    if (type_is_temporal(t)) {
+        return moment_of_type(t);
+    }
+    if (!type_is_string(t) && !type_is_numeric(t)) {
+        return 0;
+    }
+    struct sql_type to =
+        type_temporal(asked == PARAM_TIME ? TYPE_TIME : TYPE_DATETIME, TIME_DECIMALS_MAX);
+    struct cast_ctx any = of_any_date(cast, &scratch);
+    any.warn = note_said;
+    any.warn_arg = &fit;
+    bool is = any_date(&any, asked, t, v, &to, &made) == ERR_OK && !made.is_null;
+    any.warn = NULL;
+    return is && fit == FIT_WHOLE ? moment_written(&any, asked, v, t) : 0;
+}
+
 /* A number or text beside dates, as a date with a time of day. What is none stays as it is. */
 static db_err as_date(const struct cast_ctx *cast, unsigned number, struct value *v,
                       struct sql_type *t)
@@ -190,7 +257,7 @@ static db_err as_date(const struct cast_ctx *cast, unsigned number, struct value
     struct diag scratch;
     struct value date;
     struct sql_type to = type_temporal(TYPE_DATETIME, TIME_DECIMALS_MAX);
-    if (v->is_null || (!type_is_string(t) && !type_is_numeric(t))) {
+    if (v->is_null || number == PARAM_TIME || (!type_is_string(t) && !type_is_numeric(t))) {
         return ERR_OK;
     }
     struct cast_ctx quiet = of_any_date(cast, &scratch);
@@ -206,8 +273,37 @@ static db_err as_date(const struct cast_ctx *cast, unsigned number, struct value
     return ERR_OK;
 }
 
-/* A number or text among branches that are moments, as one of microseconds, or a DATE that has no
- * time of day. What is none is told of and is NULL, but a change refuses it where it is used. */
+/* What a function asks for; what is wholly none is left to it. */
+static db_err as_asked(const struct cast_ctx *cast, unsigned moment, struct value *v,
+                       struct sql_type *t)
+{
+    struct diag scratch;
+    struct value made;
+    struct sql_type to =
+        moment == PARAM_DATE
+            ? type_temporal(TYPE_DATE, 0)
+            : type_temporal(moment == PARAM_TIME ? TYPE_TIME : TYPE_DATETIME, TIME_DECIMALS_MAX);
+    if (v->is_null) {
+        to.flags |= TYPE_F_EXPR;
+        *t = to;
+        value_set_null(v, t);
+        return ERR_OK;
+    }
+    struct sql_type with_time =
+        moment == PARAM_DATE ? type_temporal(TYPE_DATETIME, TIME_DECIMALS_MAX) : to;
+    if (type_is_temporal(t) || cast_fit(cast, t, v, &with_time) != FIT_WHOLE) {
+        return ERR_OK;
+    }
+    struct cast_ctx any = of_any_date(cast, &scratch);
+    TRY(any_date(&any, moment, t, v, &with_time, &made));
+    *v = value_temporal(to.id, made.t, to.decimals);
+    *t = to;
+    t->flags |= TYPE_F_NOT_NULL | TYPE_F_EXPR;
+    return ERR_OK;
+}
+
+/* A number or text among branches that are moments, as one of microseconds, or as a DATE. What is
+ * none is told of and is NULL, but a change refuses it where it is used. */
 static db_err as_branch(const struct cast_ctx *cast, unsigned moment, bool changes, struct value *v,
                         struct sql_type *t)
 {
@@ -220,17 +316,16 @@ static db_err as_branch(const struct cast_ctx *cast, unsigned moment, bool chang
         return ERR_OK;
     }
     to.wire |= moment == PARAM_DATE ? TYPE_W_NAME_DATE : 0u;
+    bool whole = !v->is_null && made_moment(cast, moment, v, t) != 0;
     struct cast_ctx any = of_any_date(cast, &scratch);
-    any.diag = cast->diag;
-    any.warn = cast->warn;
+    any.diag = whole ? &scratch : cast->diag;
+    any.warn = whole ? NULL : cast->warn;
     made = *v;
     if (!v->is_null) {
         TRY(any_date(&any, moment, t, v, &to, &made));
     }
+    to = moment == PARAM_DATE ? type_temporal(TYPE_DATE, 0) : to;
     to.wire = 0;
-    if (moment == PARAM_DATE && (made.is_null || datetime_time(made.t) == 0)) {
-        to = type_temporal(TYPE_DATE, 0);
-    }
     to.flags |= TYPE_F_EXPR | (made.is_null ? 0u : TYPE_F_NOT_NULL);
     *t = to;
     if (made.is_null) {
@@ -255,6 +350,13 @@ static bool fits(const struct cast_ctx *cast, const struct param_state *p, const
                  const struct sql_type *t)
 {
     unsigned given = class_of(t);
+    unsigned moment = moment_of(p->number);
+    if (moment != 0 && !v->is_null) {
+        unsigned made = made_moment(cast, moment, v, t);
+        bool typed = type_is_temporal(t);
+        return made == 0 || made == moment || (moment == PARAM_TIME && !typed) ||
+               (moment == PARAM_DATETIME && made == PARAM_DATE);
+    }
     unsigned has = is_number(p->number) ? 1u + (unsigned)kind_of(p->number) : p->given;
     if (v->is_null || (given == 0 && has != 1u + NUM_INT)) {
         return true;
@@ -269,16 +371,29 @@ static bool fits(const struct cast_ctx *cast, const struct param_state *p, const
     return given == has || (given < has && has <= 1u + NUM_DOUBLE);
 }
 
-/* The statement is prepared again: the parameter is of its value's type. */
+/* The flags of a number that is given where a place says what `place` does. */
+static unsigned flags_of(unsigned place)
+{
+    bool branch = moment_of(place) != 0 && (place & PARAM_NUMBER_COMPARED) == 0;
+    return branch ? PARAM_NUMBER_ASKED : place & PARAM_NUMBER_FLAGS;
+}
+
+/* The statement is prepared again: the parameter is of its value's type. MYSQL: what was a moment,
+ * and is given what is one, is the moment that it is given. */
 static void take(const struct cast_ctx *cast, struct param_state *io, const struct value *v,
                  const struct sql_type *t)
 {
     unsigned given = v->is_null ? 0 : class_of(t);
-    if (v->is_null || moment_of(io->place.number) != 0) {
+    unsigned moment = moment_of(io->number);
+    unsigned made = moment != 0 && !v->is_null ? made_moment(cast, moment, v, t) : 0;
+    if (v->is_null) {
         io->number = io->place.number;
+    } else if (made != 0) {
+        io->number = (uint8_t)((io->place.number & PARAM_NUMBER_FLAGS) | made);
+        given = 0;
     } else if (given != 0) {
         bool number = io->place.number != 0 && given <= 1u + NUM_DOUBLE;
-        io->number = number ? (uint8_t)((io->place.number & PARAM_NUMBER_FLAGS) + given) : 0;
+        io->number = number ? (uint8_t)(flags_of(io->place.number) + given) : 0;
     } else if (is_number(io->number)) {
         struct sql_type to = bind_number_type(kind_of(io->number));
         enum func_number wide = kind_of(io->number) == NUM_INT ? wide_text(cast, t, v) : NUM_INT;
@@ -287,6 +402,8 @@ static void take(const struct cast_ctx *cast, struct param_state *io, const stru
         } else if (cast_fit(cast, t, v, &to) != FIT_WHOLE) {
             io->number = 0;
         }
+    } else if (moment != 0) {
+        io->number = 0;
     }
     io->given = (uint16_t)given;
 }
@@ -391,15 +508,19 @@ static db_err place_one(struct sql_session *s, struct cast_ctx *cast, const stru
                         bool changes, struct value *v, struct sql_type *t,
                         struct param_manner *manner)
 {
-    unsigned place = p->place.number;
-    unsigned moment = moment_of(place);
-    if (moment != 0 && (place & PARAM_NUMBER_COMPARED) != 0) {
+    unsigned moment = moment_of(p->number);
+    manner->own = moment == 0 && moment_of(p->place.number) != 0;
+    if (moment != 0 && (p->number & PARAM_NUMBER_COMPARED) != 0) {
         return as_date(cast, moment, v, t);
+    }
+    if (moment != 0 && (p->number & PARAM_NUMBER_ASKED) != 0) {
+        return as_asked(cast, moment, v, t);
     }
     if (moment != 0) {
         return as_branch(cast, moment, changes, v, t);
     }
-    if (!is_number(p->number)) {
+    bool text = manner->own && type_is_string(t) && (p->number & PARAM_NUMBER_ASKED) != 0;
+    if (!is_number(p->number) || text) { /* MYSQL: it meets the others as text all the same */
         return as_text(s, p, v, t, manner);
     }
     if (reads_number(cast, p, v, t)) {

@@ -379,7 +379,7 @@ static bool same_manners(const struct param_manner *a, const struct param_manner
 {
     for (uint32_t i = 0; i < n; i++) {
         if (a[i].placed != b[i].placed || a[i].coercibility != b[i].coercibility ||
-            a[i].reads != b[i].reads) {
+            a[i].reads != b[i].reads || a[i].own != b[i].own) {
             return false;
         }
     }
