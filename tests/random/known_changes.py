@@ -132,7 +132,7 @@ def drops_true(server, oracle, sql):
     return False
 
 
-OF_ONE_TABLE = re.compile(r"(?:UPDATE|DELETE FROM) (t\d)(?= SET | WHERE )")
+OF_ONE_TABLE = re.compile(r"(?:UPDATE|DELETE) (/\*\+ [^*]*\*/ )?(?:FROM )?(t\d)(?= SET | WHERE )")
 
 
 def keeps_others(server, oracle, sql):
@@ -142,12 +142,14 @@ def keeps_others(server, oracle, sql):
     at = words_at_top(sql, ("WHERE",), head.end()) if head is not None else {}
     if "WHERE" not in at:
         return False
-    kept, where = "SELECT id FROM %s%%s%s" % (head.group(1), sql[at["WHERE"]:].replace("%", "%%")), sql[at["WHERE"]:]
-    ways = [kept % " USE INDEX ()"] + [t.sub(lambda m: "IF(RAND() < 2, %s, NULL)" % m.group(0), kept % "") for t in TIMES if t.search(where)]
-    rows = oracle.ask(kept % "")
+    hint, table = head.group(1) or "", head.group(2)
+    where = sql[at["WHERE"]:]
+    kept = "SELECT %sid FROM %s%s" % (hint, table, where)
+    ways = ["SELECT id FROM %s USE INDEX ()%s" % (table, where)] + [t.sub(lambda m: "IF(RAND() < 2, %s, NULL)" % m.group(0), kept) for t in TIMES if t.search(where)]
+    rows = oracle.ask(kept)
     for way in ways:
         free = oracle.ask(way)
-        if rows[0] == free[0] == "rows" and rows != free and equal_rows(free, server.ask(kept % "")):
+        if rows[0] == free[0] == "rows" and rows != free and equal_rows(free, server.ask(kept)):
             return True
     return False
 
