@@ -21,37 +21,55 @@ struct lcolumn *opt__part_column(struct lnode *n, const struct index_part *part)
     return &n->columns[multi ? n->u.table.documents[at] : at];
 }
 
-/* Every range so far times the values of one more equality. */
-static db_err extend(struct optimizer *o, struct path *p, const struct match *m)
+/* Every range so far as often as there are choices; the copies of a range stand together. */
+static db_err multiply(struct optimizer *o, struct path *p, uint32_t choices)
 {
-    struct scan_range *ranges = OPT_ARRAY(o, struct scan_range, p->range_count * m->count);
+    uint32_t count = p->range_count * choices;
+    struct scan_range *ranges = OPT_ARRAY(o, struct scan_range, count);
     if (ranges == NULL) {
         return ERR_NOMEM;
     }
-    uint32_t k = 0;
-    for (uint32_t r = 0; r < p->range_count; r++) {
-        for (uint32_t i = 0; i < m->count; i++) {
-            const struct scan_choice *choice = match_choice(m, i);
-            struct scan_range *out = &ranges[k++];
-            uint32_t n = p->eq_count;
-            out->eq = OPT_ARRAY(o, struct bexpr *, n + 1);
-            out->eq_null_safe = OPT_ARRAY(o, bool, n + 1);
-            if (out->eq == NULL || out->eq_null_safe == NULL) {
-                return ERR_NOMEM;
-            }
-            if (n != 0) {
-                memcpy(out->eq, p->ranges[r].eq, n * sizeof(*out->eq));
-                memcpy(out->eq_null_safe, p->ranges[r].eq_null_safe, n * sizeof(bool));
-            }
-            out->eq[n] = choice->value; /* NULL: IS NULL */
-            out->eq_null_safe[n] = choice->null_safe;
-            out->eq_count = n + 1;
-            out->multi = m->kind == MATCH_MULTI ? n + 1 : p->ranges[r].multi;
-            out->multi_match = m->kind == MATCH_MULTI ? m->multi : p->ranges[r].multi_match;
-        }
+    for (uint32_t k = 0; k < count; k++) {
+        ranges[k] = p->ranges[k / choices];
     }
     p->ranges = ranges;
-    p->range_count = k;
+    p->range_count = count;
+    return ERR_OK;
+}
+
+/* One more equality; those so far may be another range's, too, and are copied. */
+static db_err add_value(struct optimizer *o, struct scan_range *io, const struct match *m,
+                        const struct scan_choice *choice)
+{
+    uint32_t n = io->eq_count;
+    struct bexpr **eq = OPT_ARRAY(o, struct bexpr *, n + 1);
+    bool *null_safe = OPT_ARRAY(o, bool, n + 1);
+    if (eq == NULL || null_safe == NULL) {
+        return ERR_NOMEM;
+    }
+    if (n != 0) {
+        memcpy(eq, io->eq, n * sizeof(*eq));
+        memcpy(null_safe, io->eq_null_safe, n * sizeof(*null_safe));
+    }
+    eq[n] = choice->value; /* NULL: IS NULL */
+    null_safe[n] = choice->null_safe;
+    io->eq = eq;
+    io->eq_null_safe = null_safe;
+    io->eq_count = n + 1;
+    if (m->kind == MATCH_MULTI) {
+        io->multi = n + 1;
+        io->multi_match = m->multi;
+    }
+    return ERR_OK;
+}
+
+/* Every range so far times the values of one more equality. */
+static db_err extend(struct optimizer *o, struct path *p, const struct match *m)
+{
+    TRY(multiply(o, p, m->count));
+    for (uint32_t k = 0; k < p->range_count; k++) {
+        TRY(add_value(o, &p->ranges[k], m, match_choice(m, k % m->count)));
+    }
     p->eq_count++;
     return ERR_OK;
 }
@@ -186,21 +204,13 @@ static void set_high(struct scan_range *r, const struct scan_choice *c, bool pre
 static db_err extend_intervals(struct optimizer *o, struct path *p, const struct match *m,
                                bool prefix)
 {
-    struct scan_range *ranges = OPT_ARRAY(o, struct scan_range, p->range_count * m->count);
-    if (ranges == NULL) {
-        return ERR_NOMEM;
+    TRY(multiply(o, p, m->count));
+    for (uint32_t k = 0; k < p->range_count; k++) {
+        const struct scan_choice *choice = match_choice(m, k % m->count);
+        p->ranges[k].not_null = true;
+        set_low(&p->ranges[k], choice, prefix);
+        set_high(&p->ranges[k], choice, prefix);
     }
-    uint32_t k = 0;
-    for (uint32_t r = 0; r < p->range_count; r++) {
-        for (uint32_t i = 0; i < m->count; i++) {
-            ranges[k] = p->ranges[r];
-            ranges[k].not_null = true;
-            set_low(&ranges[k], match_choice(m, i), prefix);
-            set_high(&ranges[k++], match_choice(m, i), prefix);
-        }
-    }
-    p->ranges = ranges;
-    p->range_count = k;
     return ERR_OK;
 }
 
