@@ -222,6 +222,8 @@ void *ast_assign_var(struct parse_ctx *ctx, struct sql_loc loc, void *var, void 
 void *ast_collate(struct parse_ctx *ctx, struct sql_loc loc, enum ast_expr_kind kind, void *arg,
                   struct slice name);
 void *ast_subquery(struct parse_ctx *ctx, struct sql_loc loc, enum ast_expr_kind kind, void *query);
+/* query, which an expression holds, begins at loc. */
+void *ast_note_subquery(struct parse_ctx *ctx, struct sql_loc loc, void *query);
 void *ast_parens(struct parse_ctx *ctx, void *expr);
 void *ast_row(struct parse_ctx *ctx, struct sql_loc loc, struct ast_list *items);
 void *ast_odbc(struct parse_ctx *ctx, struct sql_loc loc, struct slice word, void *expr);
@@ -361,6 +363,9 @@ void *ast_json_column(struct parse_ctx *ctx, struct sql_loc loc, enum ast_json_c
                       void *ons);
 
 /* ---- ast_build_dml.c ---- */
+
+/* HANDLER ... READ, in which no subquery may stand. */
+void *ast_handler_read(struct parse_ctx *ctx, struct sql_loc loc, void *read);
 
 void *ast_insert(struct parse_ctx *ctx, bool replace, void *hints, uint64_t flags, void *table,
                  struct ast_list *partitions, void *body, struct ast_list *on_duplicate);

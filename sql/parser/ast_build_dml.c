@@ -110,3 +110,11 @@ void *ast_load(struct parse_ctx *ctx, uint64_t xml, uint64_t flags, struct slice
     l->set = LIST(ast_assignment_list, set);
     return l;
 }
+
+void *ast_handler_read(struct parse_ctx *ctx, struct sql_loc loc, void *read)
+{
+    if (ctx->subquery > loc.offset) {
+        parse__syntax_error(ctx, ctx->subquery - 1);
+    }
+    return read;
+}

@@ -242,6 +242,14 @@ void *ast_subquery(struct parse_ctx *ctx, struct sql_loc loc, enum ast_expr_kind
     return e;
 }
 
+void *ast_note_subquery(struct parse_ctx *ctx, struct sql_loc loc, void *query)
+{
+    if (ctx->subquery == 0 || loc.offset < ctx->subquery) {
+        ctx->subquery = loc.offset + 1;
+    }
+    return query;
+}
+
 void *ast_parens(struct parse_ctx *ctx, void *expr)
 {
     (void)ctx;

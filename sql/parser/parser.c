@@ -334,6 +334,7 @@ static void ctx_init(struct parse_ctx *ctx, struct arena *arena, struct slice te
     ctx->vars = ctx->assigns = NULL;
     ctx->last_block = NULL;
     ctx->hints = NULL;
+    ctx->subquery = 0;
     ctx->limited = false;
     ctx->paren_depth = 0;
     ctx->query_count = 0;

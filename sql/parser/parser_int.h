@@ -53,6 +53,7 @@ struct parse_ctx {
         *assigns;                /* AST_EXPR_USER_VAR and AST_EXPR_USER_ASSIGN, last first */
     struct ast_body *last_block; /* see struct ast_body */
     struct ast_list *hints;      /* of struct ast_hints; NULL: there were none */
+    uint32_t subquery;           /* 1 + where the first subquery begins; 0: there is none */
     bool limited;                /* what IN, ALL or ANY looks through has a LIMIT */
     uint32_t paren_depth;
     uint32_t query_count; /* open parentheses that hold queries */

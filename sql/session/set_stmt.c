@@ -2,6 +2,7 @@
  * as in MySQL for session variables. */
 #include "sql/charset/charset.h"
 #include "sql/charset/deprecated.h"
+#include "sql/parser/ast_walk.h"
 #include "sql/session/deprecated_vars.h"
 #include "sql/session/session_int.h"
 
@@ -227,11 +228,28 @@ static db_err set_one(struct sql_session *s, const struct ast_set_item *i, const
     return ERR_INVALID;
 }
 
-/* MYSQL: names, then scopes and privileges of all items are looked at before the first is set. */
+/* What is read as the session's, or the server's, is there as such. */
+static db_err check_read(const struct ast_expr *e, void *session)
+{
+    struct sql_session *s = session;
+    struct sql_type ignored;
+    const void *sysvar;
+    if (e->kind == AST_EXPR_SYS_VAR && ((const struct ast_sys_var *)e)->component.ptr == NULL) {
+        const struct ast_sys_var *v = (const struct ast_sys_var *)e;
+        return vars__bind_system(s, v->scope, v->name, &s->diag, &ignored, &sysvar);
+    }
+    return ast_each_part(e, check_read, s);
+}
+
+/* MYSQL: names, those that are read as well, then scopes and privileges of all items are looked at
+ * before the first is set. */
 static db_err check_variables(struct sql_session *s, const struct ast_set *set)
 {
     for (uint32_t i = 0; i < set->items.count * 2; i++) {
         const struct ast_set_item *item = set->items.items[i % set->items.count];
+        if (i < set->items.count && item->value != NULL) {
+            TRY(check_read(item->value, s));
+        }
         if (item->kind == AST_SET_SYS_VAR) {
             TRY(i < set->items.count ? check_name(s, item) : check_use(s, item));
         }
