@@ -110,7 +110,7 @@ know).
   Certificates of clients are checked by `--tls-ca`, without one by the CA that the node has made itself. Failed log-ins
   (`FAILED_LOGIN_ATTEMPTS`) are counted for all nodes and outlive a restart. `PROXY` is kept and
   shown, nobody becomes another user by it. All columns that an invoker's view selects are checked, not only those that are read.
-- EXPLAIN describes our own plans in MySQL's forms. The note 1003 shows the query and its hints as their names were resolved, before rewriting. Of a connection of another node it knows nothing (1094).
+- EXPLAIN describes our own plans in MySQL's forms. The note 1003 shows the statement and its hints as their names were resolved, before rewriting (a view by its name, conditions of joins in ON, subqueries as they stand). Of a connection of another node it knows nothing (1094).
 - Several nodes: named locks (`GET_LOCK`) are of the cluster. Those of a node that dies, or that the others have gone on without, go to
   who waits for them; a client of such a node that comes back learns of it by RELEASE_LOCK and GET_LOCK only.
 - Deadlocks through named locks, LOCK TABLES, metadata locks and row locks together are found over all nodes, within some tenths of a second,
@@ -192,7 +192,7 @@ know).
   volatile (`RAND()`), computed for several rows, the first error is listed. `JSON_VALUE(?, ...)` is taken (MySQL: 3146). `FORMAT` tells of a locale that is no constant
   last, `REGEXP_INSTR` reads its fifth argument in its turn (MySQL: first, and again). Text that `IN` and BETWEEN look for as a date names no column.
   `'20240230'`, digits alone that are no date, is a time in `EXTRACT`, `TIME_FORMAT`, `ADDTIME` and `TIMEDIFF` (MySQL: a wrong date), and `ADDTIME` refuses a wrong date with something behind it.
-- EXPLAIN of UPDATE, DELETE, INSERT and REPLACE makes no note 1003. WEIGHT_STRING of a collation
+- WEIGHT_STRING of a collation
   without padding is NULL beyond `max_allowed_packet` only where its result is longer (MySQL: where it might be). A variable that is a number and no date
   (`t > @v`, 20240299) is compared without warning 1292. Of variables that a subquery or another statement than SET reads wrongly (`SELECT nosuch, @@nosuch`) the first error is told in the order of names (MySQL: of variables first). Views
   keep the hints of every block (MySQL forgets some when it reads its text again, and after a table was renamed); of a common table expression that is used

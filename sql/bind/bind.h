@@ -58,6 +58,7 @@ struct bind_opts {
     bool defines_view;     /* constant text is looked at when the view is used */
     bool complete_tree;    /* only for bind_view_query: the syntax tree is written to */
     bool names_may_repeat; /* bind_view_query: of the result's columns; else 1060 */
+    bool completes_note;   /* with complete_tree: as bind_explained() says (it sets it) */
     /* With complete_tree: temporary tables of this snapshot must not be named (1352); NULL: none */
     const struct catalog_snapshot *temporaries;
     const struct priv_session *priv; /* whose privileges are checked; NULL: nobody's */
@@ -99,6 +100,13 @@ MUST_USE db_err bind_statement(struct arena *arena, const struct bind_opts *opts
 MUST_USE db_err bind_view_query(struct arena *arena, const struct bind_opts *opts,
                                 struct ast_query *query, struct diag *diag,
                                 struct bound_stmt **ret_bound);
+
+/* Completes the tree of a statement that bind_statement() takes in the same way, as EXPLAIN's note
+ * shows it: its own names stay as they are, what has an alias is named by that, and the row of ON
+ * DUPLICATE KEY UPDATE by VALUES(). Nobody hears warnings. The tree is of no use for anything but
+ * printing then. Errors: those of bind_statement(). */
+MUST_USE db_err bind_explained(struct arena *arena, const struct bind_opts *opts,
+                               const struct ast_stmt *stmt, struct diag *diag);
 
 /* One expression without columns (SET, DO, LIMIT, defaults), or on the columns of `table` when it
  * is not NULL: column ordinals become BEXPR_COLUMN with id = ordinal + 1 and slot = ordinal. For

@@ -105,6 +105,7 @@ static db_err insert_column_list(struct binder *b, const struct ast_insert *s,
             return my_error(b->diag, ER_FIELD_SPECIFIED_TWICE, arena_strdup(b->arena, col->name));
         }
         seen[col->ordinal] = true;
+        bind__complete_stored(b, c, def, col);
         TRY(bind__need_written(b, table, col->ordinal, PRIV_NEED_INSERT));
         st->insert_columns[st->insert_column_count++] = col->ordinal;
     }
@@ -359,6 +360,7 @@ db_err bind__insert(struct binder *b, const struct ast_insert *s)
     col_id_t *ids = NULL;
     uint32_t view_count = 0;
     TRY(bind__insert_target(b, &s->table, &table, &ids, &view_count));
+    bind__complete_table(b, &s->table, table->u.table.def);
     st->replace = s->replace;
     st->ignore = (s->flags & AST_DML_IGNORE) != 0;
     b->func.strict = !st->ignore && !s->fills && (b->opts->sql_mode & SQL_MODE_STRICT) != 0;
@@ -771,6 +773,7 @@ db_err bind__delete(struct binder *b, const struct ast_delete *s)
                             "MULTI DELETE");
         }
         TRY(target_index(b, t, &index));
+        bind__complete_table(b, n, t->u.table.def);
     }
     struct lnode *target = bind__target_table(from);
     if (!s->multi && target == NULL) {

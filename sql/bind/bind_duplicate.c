@@ -34,6 +34,18 @@ static struct lcolumn *duplicate_scope(struct binder *b, const struct ast_insert
                : bind__add_columns(b, cols, own, b->source_columns, b->source_column_count);
 }
 
+const struct column_def *bind__inserted_column(const struct binder *b, const struct lcolumn *found)
+{
+    const struct bound_stmt *st = b->stmt;
+    const struct table_def *def = st == NULL || st->odku_new == NULL ? NULL : st->targets[0].def;
+    for (uint32_t i = 0; def != NULL && i < def->column_count; i++) {
+        if (st->odku_new[i] == found->id) {
+            return &def->columns[i];
+        }
+    }
+    return NULL;
+}
+
 static bool reads(const struct bexpr *e, col_id_t id)
 {
     if (e->kind == BEXPR_COLUMN) {
@@ -97,6 +109,7 @@ static db_err bind_assign(struct binder *b, struct scope *scope, const struct ln
     if (col == NULL) {
         return unknown_column(b, a->column);
     }
+    bind__complete_stored(b, a->column, table->u.table.def, col);
     out->column = col->ordinal;
     TRY(bind__need_written(b, table, col->ordinal, PRIV_NEED_UPDATE));
     TRY(bind__expr(b, scope, a->value, &out->expr));

@@ -572,6 +572,7 @@ static db_err bind_values_ref(struct binder *b, struct scope *scope, const struc
     if (col == NULL) {
         return my_error(b->diag, ER_BAD_FIELD_ERROR, arena_strdup(b->arena, c->name), "field list");
     }
+    bind__complete_stored(b, c, def, col);
     struct bexpr *e = bind__new(b, BEXPR_COLUMN, &col->type, 0);
     if (e == NULL) {
         return ERR_NOMEM;

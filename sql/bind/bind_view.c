@@ -240,9 +240,11 @@ static db_err push_item(struct binder *b, struct ast_select_list *io, struct ast
     return ERR_OK;
 }
 
-static void name_column(struct ast_column *c, const struct lcolumn *found)
+/* MYSQL: a view's text does not name the schema of what has an alias; the note of EXPLAIN does. */
+static void name_column(const struct binder *b, struct ast_column *c, const struct lcolumn *found)
 {
-    bool own_name = slice_eq(found->table, found->org_table) || found->def == NULL;
+    bool own_name =
+        b->opts->completes_note || found->def == NULL || slice_eq(found->table, found->org_table);
     c->table = found->table;
     c->schema = own_name && found->schema.len != 0 ? found->schema : SLICE_EMPTY;
     c->name = found->name;
@@ -260,7 +262,7 @@ db_err bind__complete_star(struct binder *b, const struct lcolumn *c,
         return ERR_NOMEM;
     }
     column->expr.kind = AST_EXPR_COLUMN;
-    name_column(column, c);
+    name_column(b, column, c);
     item->expr = &column->expr;
     item->alias = item->text = c->name;
     return push_item(b, io_items, item);
@@ -282,6 +284,9 @@ static db_err own_name(struct binder *b, const struct ast_select_item *a, struct
 {
     enum { NAME_CHARS_MAX = 64 };
     *ret = name;
+    if (b->opts->completes_note) {
+        return ERR_OK;
+    }
     bool named = a->alias.ptr != NULL || a->expr->kind == AST_EXPR_COLUMN;
     const struct charset *utf8 = collation_by_id(COLL_UTF8MB4_BIN)->cs;
     bool fit = name.len != 0 && name.ptr[name.len - 1] != ' ' &&
@@ -335,8 +340,27 @@ void bind__complete_items(struct binder *b, const struct ast_select *s,
 void bind__complete_column(struct binder *b, const struct ast_column *c,
                            const struct lcolumn *found)
 {
-    if (b->opts->complete_tree && found->table.len != 0) {
-        name_column((struct ast_column *)(uintptr_t)c, found);
+    struct ast_column *mine = (struct ast_column *)(uintptr_t)c;
+    if (!b->opts->complete_tree || found->table.len == 0) {
+        return;
+    }
+    const struct column_def *inserted = bind__inserted_column(b, found);
+    if (inserted != NULL && b->opts->completes_note) {
+        mine->expr.kind = AST_EXPR_VALUES;
+        bind__complete_stored(b, c, b->stmt->targets[0].def, inserted);
+    } else {
+        name_column(b, mine, found);
+    }
+}
+
+void bind__complete_stored(struct binder *b, const struct ast_column *c,
+                           const struct table_def *def, const struct column_def *column)
+{
+    struct ast_column *mine = (struct ast_column *)(uintptr_t)c;
+    if (b->opts->complete_tree) {
+        mine->schema = def->schema_name;
+        mine->table = def->name;
+        mine->name = column->name;
     }
 }
 
@@ -348,7 +372,7 @@ static struct ast_expr *column_of(struct binder *b, const struct lcolumn *c)
     }
     column->expr.kind = AST_EXPR_COLUMN;
     column->expr.depth = 1;
-    name_column(column, c);
+    name_column(b, column, c);
     return &column->expr;
 }
 
@@ -439,6 +463,18 @@ static db_err bind_completed(struct arena *arena, const struct bind_opts *opts,
     }
     *ret = st;
     return ERR_OK;
+}
+
+db_err bind_explained(struct arena *arena, const struct bind_opts *opts,
+                      const struct ast_stmt *stmt, struct diag *diag)
+{
+    struct bind_opts o = *opts;
+    struct bound_stmt *st;
+    o.complete_tree = o.completes_note = o.defines_view = true;
+    o.limits_select = false;
+    o.warn = NULL;
+    o.temporaries = NULL;
+    return bind_statement(arena, &o, stmt, diag, &st);
 }
 
 db_err bind_view_query(struct arena *arena, const struct bind_opts *opts, struct ast_query *query,

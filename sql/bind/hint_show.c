@@ -93,9 +93,9 @@ static void show_var(struct shower *s, const struct ast_hint *h)
     put(s, ") ");
 }
 
-static void show_statement(struct shower *s, const struct hint_set *set)
+static void show_statement(struct shower *s, const struct hint_set *set, bool named)
 {
-    for (const struct hint_block *b = set->blocks; b != NULL; b = b->next) {
+    for (const struct hint_block *b = set->blocks; b != NULL && named; b = b->next) {
         if (b->number == 1 && b->name.ptr != NULL) {
             put(s, "QB_NAME(");
             put_name(s, b->name);
@@ -214,10 +214,11 @@ static void show_indexes(struct shower *s, const struct hint_table *t)
     }
 }
 
-db_err hints_show(struct buf *out, const struct hint_set *set, const struct ast_name_style *style)
+db_err hints_show(struct buf *out, const struct hint_set *set, const struct ast_name_style *style,
+                  bool named)
 {
     struct shower s = {.out = out, .style = style};
-    show_statement(&s, set);
+    show_statement(&s, set, named);
     for (s.block = set->blocks; s.block != NULL; s.block = s.block->next) {
         for (size_t k = 0; k < ARRAY_COUNT(g_of_block); k++) {
             show_block_switch(&s, g_of_block[k]);

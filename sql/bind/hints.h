@@ -97,10 +97,11 @@ MUST_USE db_err hints_resolve(struct arena *arena, const struct catalog_snapshot
                               const struct hint_env *env, const struct ast_hinted *hinted);
 
 /* What EXPLAIN and views show of the hints whose tables and indexes have been found; nothing, or
- * with a blank at the end. style: of names. Errors: those of the buffer. */
+ * with a blank at the end. style: of names; named: the first block's own name is among them.
+ * Errors: those of the buffer. */
 struct ast_name_style;
 MUST_USE db_err hints_show(struct buf *out, const struct hint_set *set,
-                           const struct ast_name_style *style);
+                           const struct ast_name_style *style, bool named);
 
 /* Is a switch on or off for the table? What is said of the table itself counts before what is said
  * of its block. Either may be NULL. AST_UNSET: nothing is said. */

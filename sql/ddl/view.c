@@ -162,7 +162,7 @@ static db_err define(struct ddl_ctx *ctx, const struct ast_create_view *s,
     if (s->stmt.hinted != NULL) {
         const struct hint_env told = {0}; /* the binder has said what there is to say */
         TRY(hints_resolve(ctx->arena, snap, &told, s->stmt.hinted));
-        TRY(hints_show(&hints, s->stmt.hinted->set, &(struct ast_name_style){0}));
+        TRY(hints_show(&hints, s->stmt.hinted->set, &(struct ast_name_style){0}, false));
     }
     TRY(ast_print_view(&text, s->query, buf_slice(&hints), ctx->client, ctx->arena));
     def->view.utf8_text = ctx->client != NULL;
@@ -360,7 +360,7 @@ static db_err show_query(struct arena *arena, const struct catalog_snapshot *sna
     if (stmt->hinted != NULL) {
         TRY(hints_collect(arena, &env, stmt));
         TRY(hints_resolve(arena, snapshot, &env, stmt->hinted));
-        TRY(hints_show(&hints, stmt->hinted->set, &style));
+        TRY(hints_show(&hints, stmt->hinted->set, &style, false));
     }
     return ast_print_shown(out, q, buf_slice(&hints), hide, &style);
 }

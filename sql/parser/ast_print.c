@@ -343,18 +343,23 @@ static void print_sys_var(struct printer *p, const struct ast_sys_var *v)
         print__name(p, v->component);
         print__text(p, ".");
     }
-    print__name(p, v->name);
+    if (p->view) {
+        print__slice(p, v->name);
+    } else {
+        print__name(p, v->name);
+    }
 }
 
 static void print_user_var(struct printer *p, const struct ast_user_var *v)
 {
-    print__text(p, v->value != NULL ? "(@" : "@");
+    bool parens = p->view || v->value != NULL;
+    print__text(p, parens ? "(@" : "@");
     print__name(p, v->name);
     if (v->value != NULL) {
         print__text(p, " := ");
         print__expr(p, v->value);
-        print__text(p, ")");
     }
+    print__text(p, parens ? ")" : "");
 }
 
 static void print_cast(struct printer *p, const struct ast_cast *c)

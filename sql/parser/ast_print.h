@@ -38,10 +38,10 @@ MUST_USE db_err ast_print_shown(struct buf *buf, const struct ast_query *query, 
 struct slice ast_hints_in_front(const struct ast_query *query);
 /* The name that MySQL shows of a function that has several; other names are given back. */
 struct slice ast_function_shown(struct slice name);
-/* As it is kept, with the number of each SELECT in a comment, and `hints` (empty: none) in front of
- * the first one: the note of EXPLAIN. */
-MUST_USE db_err ast_print_explained(struct buf *buf, const struct ast_query *query,
-                                    struct slice hints);
+/* SELECT, INSERT, REPLACE, UPDATE or DELETE as a view is kept, with the number of each SELECT in a
+ * comment, and `hints` (empty: none) behind its first word: the note of EXPLAIN. */
+MUST_USE db_err ast_print_explained(struct buf *buf, const struct ast_stmt *stmt,
+                                    struct slice hints, const struct ast_name_style *style);
 /* SELECT, INSERT, REPLACE, UPDATE, DELETE, DO, CALL; ERR_UNSUPPORTED for another statement. */
 MUST_USE db_err ast_print_stmt(struct buf *buf, const struct ast_stmt *stmt);
 /* As ast_print_stmt, with $index@offset for each lifted literal: what a cached plan is made of. */

@@ -11,7 +11,7 @@ struct printer {
     bool number_lifted; /* a lifted literal is printed as $index@offset */
     bool view;          /* in small letters, as MySQL keeps views */
     bool shown;         /* of a view: in the form in which MySQL shows it */
-    bool count_selects; /* of a view: each SELECT says its number */
+    bool count_selects; /* of a view: the note of EXPLAIN, where each SELECT says its number */
     unsigned selects;
     const struct ast_body *first; /* of view: has `hints` in front of it */
     struct slice hints;
@@ -53,7 +53,28 @@ void print__type(struct printer *p, const struct ast_type *t);
 void print__json_on(struct printer *p, const struct ast_json_on *empty,
                     const struct ast_json_on *error);
 void print__table(struct printer *p, const struct ast_table *t);
+/* What stands behind FROM and UPDATE. */
+void print__from(struct printer *p, const struct ast_table *t);
+/* " AS `alias` (`column`, ..)"; alias.ptr NULL, columns NULL: without them. */
+void print__alias(struct printer *p, struct slice alias, const struct ast_ident_list *columns);
+void print__table_alias(struct printer *p, struct slice alias,
+                        const struct ast_ident_list *columns);
+void print__partitions(struct printer *p, const struct ast_ident_list *names);
+/* The word and e; nothing when e is NULL. */
+void print__clause(struct printer *p, const char *word, const struct ast_expr *e);
+/* The same of what is a condition. */
+void print__condition_clause(struct printer *p, const char *word, const struct ast_expr *e);
+void print__items(struct printer *p, const struct ast_select_list *items);
+/* As they were written; nothing of a view. hints may be NULL. */
+void print__hints(struct printer *p, const struct ast_hints *hints);
+/* Those of the printer. */
+void print__hints_in_front(struct printer *p);
+/* The first query block of the text. */
+const struct ast_body *print__first_block(const struct ast_query *query);
 void print__with(struct printer *p, const struct ast_with *w);
+/* The same, moved to in front of what stands from `from` on. MYSQL: the note counts common table
+ * expressions behind what uses them. */
+void print__with_before(struct printer *p, const struct ast_with *w, size_t from);
 void print__limit(struct printer *p, const struct ast_limit *l);
 const char *print__unit(enum ast_interval_unit unit);
 

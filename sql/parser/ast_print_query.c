@@ -3,7 +3,7 @@
 
 /* ---- table references ---- */
 
-static void print_alias(struct printer *p, struct slice alias, const struct ast_ident_list *columns)
+void print__alias(struct printer *p, struct slice alias, const struct ast_ident_list *columns)
 {
     if (alias.ptr != NULL) {
         print__text(p, " AS ");
@@ -17,18 +17,17 @@ static void print_alias(struct printer *p, struct slice alias, const struct ast_
 }
 
 /* MYSQL: views show a table's alias without AS. */
-static void print_table_alias(struct printer *p, struct slice alias,
-                              const struct ast_ident_list *columns)
+void print__table_alias(struct printer *p, struct slice alias, const struct ast_ident_list *columns)
 {
     if (p->view && alias.ptr != NULL) {
         print__text(p, " ");
         print__name(p, alias);
         alias = SLICE_EMPTY;
     }
-    print_alias(p, alias, columns);
+    print__alias(p, alias, columns);
 }
 
-static void print_partitions(struct printer *p, const struct ast_ident_list *names)
+void print__partitions(struct printer *p, const struct ast_ident_list *names)
 {
     if (names->count > 0) {
         print__text(p, " PARTITION (");
@@ -41,18 +40,26 @@ static void print_hint(struct printer *p, const struct ast_index_hint *h)
 {
     static const char *const kinds[] = {" USE INDEX", " FORCE INDEX", " IGNORE INDEX"};
     static const char *const scopes[] = {"", " FOR JOIN", " FOR ORDER BY", " FOR GROUP BY"};
-    print__text(p, kinds[h->kind]);
-    print__text(p, scopes[h->scope]);
+    print__slice(p, slice_str(kinds[h->kind])); /* MYSQL: not small in views either */
+    print__slice(p, slice_str(scopes[h->scope]));
     print__text(p, " (");
-    print__names(p, &h->indexes);
+    for (uint32_t i = 0; i < h->indexes.count; i++) {
+        struct slice name = h->indexes.items[i]->name;
+        print__text(p, i > 0 ? ", " : "");
+        if (p->view && slice_eq_nocase(name, SLICE_LIT("PRIMARY"))) {
+            print__slice(p, SLICE_LIT("PRIMARY"));
+        } else {
+            print__name(p, name);
+        }
+    }
     print__text(p, ")");
 }
 
 static void print_base(struct printer *p, const struct ast_table_base *t)
 {
     print__table_name(p, &t->name);
-    print_partitions(p, &t->partitions);
-    print_table_alias(p, t->alias, NULL);
+    print__partitions(p, &t->partitions);
+    print__table_alias(p, t->alias, NULL);
     for (uint32_t i = 0; i < t->hints.count; i++) {
         print_hint(p, t->hints.items[i]);
     }
@@ -90,11 +97,10 @@ static void print_where(struct printer *p, const struct ast_expr *e)
     }
 }
 
-static void print_join(struct printer *p, const struct ast_table_join *j)
+static void print_joined(struct printer *p, const struct ast_table_join *j)
 {
     bool swapped = p->view && j->kind == AST_JOIN_RIGHT && !j->natural && j->using_.count == 0;
-    print__text(p, "(");
-    print__table(p, swapped ? j->right : j->left);
+    print__from(p, swapped ? j->right : j->left);
     print__text(p, swapped ? " LEFT JOIN " : join_words(j, p->view));
     print__table(p, swapped ? j->left : j->right);
     if (j->on != NULL) {
@@ -107,7 +113,15 @@ static void print_join(struct printer *p, const struct ast_table_join *j)
         print__names(p, &j->using_);
         print__text(p, ")");
     }
-    print__text(p, ")");
+}
+
+void print__from(struct printer *p, const struct ast_table *t)
+{
+    if (p->count_selects && t->kind == AST_TABLE_JOIN) {
+        print_joined(p, (const struct ast_table_join *)t);
+    } else {
+        print__table(p, t);
+    }
 }
 
 static void print_json_columns(struct printer *p, const struct ast_json_column_list *columns)
@@ -144,13 +158,17 @@ void print__table(struct printer *p, const struct ast_table *t)
 {
     switch (t->kind) {
     case AST_TABLE_BASE: print_base(p, (const struct ast_table_base *)t); break;
-    case AST_TABLE_JOIN: print_join(p, (const struct ast_table_join *)t); break;
+    case AST_TABLE_JOIN:
+        print__text(p, "(");
+        print_joined(p, (const struct ast_table_join *)t);
+        print__text(p, ")");
+        break;
     case AST_TABLE_DERIVED: {
         const struct ast_table_derived *d = (const struct ast_table_derived *)t;
         print__text(p, d->lateral ? "LATERAL (" : "(");
         print__query(p, d->query);
         print__text(p, ")");
-        print_table_alias(p, d->alias, &d->columns);
+        print__table_alias(p, d->alias, &d->columns);
         break;
     }
     case AST_TABLE_JSON: {
@@ -161,7 +179,7 @@ void print__table(struct printer *p, const struct ast_table *t)
         print__string(p, j->path);
         print_json_columns(p, &j->columns);
         print__text(p, ")");
-        print_table_alias(p, j->alias, NULL);
+        print__table_alias(p, j->alias, NULL);
         break;
     }
     }
@@ -225,7 +243,7 @@ static void print_options(struct printer *p, uint32_t options)
     }
 }
 
-static void print_hints(struct printer *p, const struct ast_hints *hints)
+void print__hints(struct printer *p, const struct ast_hints *hints)
 {
     if (hints != NULL && hints->text.ptr != NULL && !p->view) {
         print__text(p, " /*+");
@@ -234,13 +252,18 @@ static void print_hints(struct printer *p, const struct ast_hints *hints)
     }
 }
 
+void print__hints_in_front(struct printer *p)
+{
+    print__text(p, p->hints.len != 0 ? " /*+ " : "");
+    print__slice(p, p->hints);
+    print__text(p, p->hints.len != 0 ? "*/" : "");
+}
+
 /* In front of the first block stand those of all; of another one the note shows the name alone. */
 static void print_view_hints(struct printer *p, const struct ast_select *s)
 {
     if (&s->body == p->first) {
-        print__text(p, p->hints.len != 0 ? " /*+ " : "");
-        print__slice(p, p->hints);
-        print__text(p, p->hints.len != 0 ? "*/" : "");
+        print__hints_in_front(p);
         return;
     }
     for (uint32_t i = 0; p->count_selects && s->hints != NULL && i < s->hints->list.count; i++) {
@@ -264,7 +287,7 @@ static void print_group(struct printer *p, const struct ast_select *s)
     }
 }
 
-static void print_clause(struct printer *p, const char *word, const struct ast_expr *e)
+void print__clause(struct printer *p, const char *word, const struct ast_expr *e)
 {
     if (e != NULL) {
         print__text(p, word);
@@ -272,7 +295,7 @@ static void print_clause(struct printer *p, const char *word, const struct ast_e
     }
 }
 
-static void print_condition_clause(struct printer *p, const char *word, const struct ast_expr *e)
+void print__condition_clause(struct printer *p, const char *word, const struct ast_expr *e)
 {
     if (e != NULL) {
         print__text(p, word);
@@ -280,13 +303,13 @@ static void print_condition_clause(struct printer *p, const char *word, const st
     }
 }
 
-static void print_items(struct printer *p, const struct ast_select_list *items)
+void print__items(struct printer *p, const struct ast_select_list *items)
 {
     for (uint32_t i = 0; i < items->count; i++) {
         const struct ast_select_item *item = items->items[i];
         print__text(p, i > 0 ? ", " : " ");
         print__expr(p, item->expr);
-        print_alias(p, item->alias, NULL);
+        print__alias(p, item->alias, NULL);
     }
 }
 
@@ -298,29 +321,29 @@ static void print_select(struct printer *p, const struct ast_select *s)
         print__text(p, " */ ");
     }
     print__text(p, "SELECT");
-    print_hints(p, s->hints);
+    print__hints(p, s->hints);
     if (p->view) {
         print_view_hints(p, s);
     }
     print_options(p, s->options);
-    print_items(p, &s->items);
+    print__items(p, &s->items);
     print_into(p, s->into);
     if (s->from != NULL) {
         print__text(p, " FROM ");
-        print__table(p, s->from);
+        print__from(p, s->from);
     } else if (s->from_dual) {
         print__text(p, " FROM DUAL");
     }
-    print_condition_clause(p, " WHERE ", s->where);
+    print__condition_clause(p, " WHERE ", s->where);
     print_group(p, s);
-    print_condition_clause(p, " HAVING ", s->having);
+    print__condition_clause(p, " HAVING ", s->having);
     for (uint32_t i = 0; i < s->windows.count; i++) {
         print__text(p, i > 0 ? ", " : " WINDOW ");
         print__name(p, s->windows.items[i]->name);
         print__text(p, " AS ");
         print__window(p, s->windows.items[i]);
     }
-    print_clause(p, " QUALIFY ", s->qualify);
+    print__clause(p, " QUALIFY ", s->qualify);
 }
 
 static void print_body(struct printer *p, const struct ast_body *b);
@@ -378,9 +401,9 @@ void print__with(struct printer *p, const struct ast_with *w)
     print__text(p, w->recursive ? "WITH RECURSIVE " : "WITH ");
     for (uint32_t i = 0; i < w->ctes.count; i++) {
         const struct ast_cte *c = w->ctes.items[i];
-        print__text(p, i > 0 ? ", " : "");
+        print__slice(p, i > 0 ? SLICE_LIT(", ") : SLICE_EMPTY);
         print__name(p, c->name);
-        print_alias(p, SLICE_EMPTY, &c->columns);
+        print__alias(p, SLICE_EMPTY, &c->columns);
         print__text(p, " AS (");
         print__query(p, c->query);
         print__text(p, ")");
@@ -401,7 +424,7 @@ void print__limit(struct printer *p, const struct ast_limit *l)
         return;
     }
     print__expr(p, l->count);
-    print_clause(p, " OFFSET ", l->offset);
+    print__clause(p, " OFFSET ", l->offset);
 }
 
 static void print_locking(struct printer *p, const struct ast_locking *l)
@@ -419,9 +442,30 @@ static void print_locking(struct printer *p, const struct ast_locking *l)
     print__text(p, waits[l->wait]);
 }
 
+static void reverse(uint8_t *bytes, size_t n)
+{
+    for (size_t i = 0; i < n / 2; i++) {
+        uint8_t c = bytes[i];
+        bytes[i] = bytes[n - 1 - i];
+        bytes[n - 1 - i] = c;
+    }
+}
+
+void print__with_before(struct printer *p, const struct ast_with *w, size_t from)
+{
+    size_t end = p->buf->len;
+    print__with(p, w);
+    if (p->err == ERR_OK) {
+        reverse(p->buf->ptr + from, end - from);
+        reverse(p->buf->ptr + end, p->buf->len - end);
+        reverse(p->buf->ptr + from, p->buf->len - from);
+    }
+}
+
 void print__query(struct printer *p, const struct ast_query *q)
 {
-    print__with(p, q->with);
+    size_t from = p->buf->len;
+    print__with(p, p->count_selects ? NULL : q->with);
     print_body(p, q->body);
     print__order(p, &q->order_by);
     print__limit(p, q->limit);
@@ -429,98 +473,10 @@ void print__query(struct printer *p, const struct ast_query *q)
         print_locking(p, q->locking.items[i]);
     }
     print_into(p, q->into);
+    print__with_before(p, p->count_selects ? q->with : NULL, from);
 }
 
-/* ---- statements ---- */
-
-static void print_dml_flags(struct printer *p, uint32_t flags)
-{
-    print__text(p, (flags & AST_DML_LOW_PRIORITY) != 0 ? " LOW_PRIORITY" : "");
-    print__text(p, (flags & AST_DML_HIGH_PRIORITY) != 0 ? " HIGH_PRIORITY" : "");
-    print__text(p, (flags & AST_DML_DELAYED) != 0 ? " DELAYED" : "");
-    print__text(p, (flags & AST_DML_QUICK) != 0 ? " QUICK" : "");
-    print__text(p, (flags & AST_DML_IGNORE) != 0 ? " IGNORE" : "");
-}
-
-static void print_set(struct printer *p, const char *word, const struct ast_assignment_list *set)
-{
-    for (uint32_t i = 0; i < set->count; i++) {
-        print__text(p, i > 0 ? ", " : word);
-        print__expr(p, &set->items[i]->column->expr);
-        print__text(p, " = ");
-        print__expr(p, set->items[i]->value);
-    }
-}
-
-static void print_insert(struct printer *p, const struct ast_insert *s)
-{
-    print__text(p, s->replace ? "REPLACE" : "INSERT");
-    print_hints(p, s->hints);
-    print_dml_flags(p, s->flags);
-    print__text(p, " INTO ");
-    print__table_name(p, &s->table);
-    print_partitions(p, &s->partitions);
-    if (s->has_columns) {
-        print__text(p, " (");
-        print__exprs(p, &s->columns);
-        print__text(p, ")");
-    }
-    switch (s->source) {
-    case AST_INSERT_VALUES:
-    case AST_INSERT_VALUES_ROW:
-        for (uint32_t i = 0; i < s->rows.count; i++) {
-            print__text(p, i > 0 ? ", (" : " VALUES (");
-            print__exprs(p, &s->rows.items[i]->items);
-            print__text(p, ")");
-        }
-        break;
-    case AST_INSERT_SET: print_set(p, " SET ", &s->set); break;
-    case AST_INSERT_QUERY:
-        print__text(p, " ");
-        print__query(p, s->query);
-        break;
-    }
-    print_alias(p, s->row_alias, &s->row_alias_columns);
-    print_set(p, " ON DUPLICATE KEY UPDATE ", &s->on_duplicate);
-}
-
-static void print_update(struct printer *p, const struct ast_update *s)
-{
-    print__with(p, s->with);
-    print__text(p, "UPDATE");
-    print_hints(p, s->hints);
-    print_dml_flags(p, s->flags);
-    print__text(p, " ");
-    print__table(p, s->table);
-    print_set(p, " SET ", &s->set);
-    print_clause(p, " WHERE ", s->where);
-    print__order(p, &s->order_by);
-    print__limit(p, s->limit);
-}
-
-static void print_delete(struct printer *p, const struct ast_delete *s)
-{
-    print__with(p, s->with);
-    print__text(p, "DELETE");
-    print_hints(p, s->hints);
-    print_dml_flags(p, s->flags);
-    for (uint32_t i = 0; i < s->targets.count; i++) {
-        print__text(p, i > 0 ? ", " : " ");
-        print__table_name(p, s->targets.items[i]);
-    }
-    print__text(p, " FROM ");
-    if (s->multi) {
-        print__table(p, s->table);
-    } else { /* here the alias stands before the partitions */
-        const struct ast_table_base *t = (const struct ast_table_base *)s->table;
-        print__table_name(p, &t->name);
-        print_alias(p, t->alias, NULL);
-        print_partitions(p, &t->partitions);
-    }
-    print_clause(p, " WHERE ", s->where);
-    print__order(p, &s->order_by);
-    print__limit(p, s->limit);
-}
+/* ---- whole queries ---- */
 
 db_err ast_print_query(struct buf *buf, const struct ast_query *query)
 {
@@ -530,7 +486,7 @@ db_err ast_print_query(struct buf *buf, const struct ast_query *query)
 }
 
 /* The first query block of the text. */
-static const struct ast_body *first_block(const struct ast_query *query)
+const struct ast_body *print__first_block(const struct ast_query *query)
 {
     const struct ast_body *b = query->body;
     while (b->kind == AST_BODY_SETOP || b->kind == AST_BODY_QUERY) {
@@ -542,7 +498,7 @@ static const struct ast_body *first_block(const struct ast_query *query)
 
 struct slice ast_hints_in_front(const struct ast_query *query)
 {
-    const struct ast_body *b = first_block(query);
+    const struct ast_body *b = print__first_block(query);
     const struct ast_hints *h =
         b->kind == AST_BODY_SELECT ? ((const struct ast_select *)b)->hints : NULL;
     struct slice text = h == NULL ? SLICE_EMPTY : h->text;
@@ -554,7 +510,7 @@ db_err ast_print_view(struct buf *buf, const struct ast_query *query, struct sli
 {
     struct printer p = {.buf = buf,
                         .view = true,
-                        .first = first_block(query),
+                        .first = print__first_block(query),
                         .hints = hints,
                         .client = client,
                         .arena = arena};
@@ -568,55 +524,10 @@ db_err ast_print_shown(struct buf *buf, const struct ast_query *query, struct sl
     struct printer p = {.buf = buf,
                         .view = true,
                         .shown = true,
-                        .first = first_block(query),
+                        .first = print__first_block(query),
                         .hints = hints,
                         .hide = hide,
                         .style = style};
     print__query(&p, query);
     return p.err;
-}
-
-db_err ast_print_explained(struct buf *buf, const struct ast_query *query, struct slice hints)
-{
-    struct printer p = {.buf = buf,
-                        .view = true,
-                        .count_selects = true,
-                        .first = first_block(query),
-                        .hints = hints};
-    print__query(&p, query);
-    return p.err;
-}
-
-static db_err print_stmt(struct buf *buf, const struct ast_stmt *stmt, bool number_lifted)
-{
-    struct printer p = {.buf = buf, .number_lifted = number_lifted};
-    switch ((int)stmt->kind) {
-    case AST_STMT_SELECT: print__query(&p, ((const struct ast_select_stmt *)stmt)->query); break;
-    case AST_STMT_INSERT: print_insert(&p, (const struct ast_insert *)stmt); break;
-    case AST_STMT_UPDATE: print_update(&p, (const struct ast_update *)stmt); break;
-    case AST_STMT_DELETE: print_delete(&p, (const struct ast_delete *)stmt); break;
-    case AST_STMT_DO:
-        print__text(&p, "DO");
-        print_items(&p, &((const struct ast_do *)stmt)->items);
-        break;
-    case AST_STMT_CALL:
-        print__text(&p, "CALL ");
-        print__table_name(&p, &((const struct ast_call *)stmt)->name);
-        print__text(&p, "(");
-        print__exprs(&p, &((const struct ast_call *)stmt)->args);
-        print__text(&p, ")");
-        break;
-    default: return ERR_UNSUPPORTED;
-    }
-    return p.err;
-}
-
-db_err ast_print_stmt(struct buf *buf, const struct ast_stmt *stmt)
-{
-    return print_stmt(buf, stmt, false);
-}
-
-db_err ast_print_lifted(struct buf *buf, const struct ast_stmt *stmt)
-{
-    return print_stmt(buf, stmt, true);
 }

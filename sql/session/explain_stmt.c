@@ -1,8 +1,8 @@
 /* EXPLAIN in all formats, of a statement or of what another connection runs.
  *
  * The plan is made as for running it. EXPLAIN ANALYZE runs a SELECT, with counters, and throws its
- * rows away; a change is shown and, as in MySQL, not made. The note 1003 is the query as its names
- * were resolved, before the optimiser's rules. */
+ * rows away; a change is shown and, as in MySQL, not made. The note 1003 is the statement as its
+ * names were resolved, before the optimiser's rules. */
 #include "sql/opt/explain.h"
 
 #include "base/scope.h"
@@ -80,33 +80,34 @@ static db_err check_form(const struct explain *x)
 
 /* ---- the query's text ---- */
 
-/* Completes the tree that was planned; what a view's text may not have (a variable, a temporary
- * table) leaves it out. */
+static bool has_note(const struct ast_stmt *stmt)
+{
+    return stmt != NULL && (stmt->kind == AST_STMT_SELECT || stmt->kind == AST_STMT_INSERT ||
+                            stmt->kind == AST_STMT_UPDATE || stmt->kind == AST_STMT_DELETE);
+}
+
+/* Completes the tree that was planned. */
 static void resolve_text(struct explain *x)
 {
     struct sql_session *s = x->st->session;
+    const struct ast_stmt *target = x->ast->target;
     const struct catalog_snapshot *snap;
     struct bind_opts bind;
-    struct bound_stmt *bound;
-    if (x->ast->target == NULL || x->ast->target->kind != AST_STMT_SELECT ||
-        session__snapshot(s, &snap) != ERR_OK) {
+    if (!has_note(target) || session__snapshot(s, &snap) != ERR_OK) {
         return;
     }
-    struct ast_query *q = ((const struct ast_select_stmt *)x->ast->target)->query;
     SCOPE_BUF(text, EXPLAIN_TEXT_MAX);
     SCOPE_BUF(hints, EXPLAIN_TEXT_MAX);
     const struct ast_hinted *hinted = x->ast->stmt.hinted;
+    const struct ast_name_style style = {.double_quotes =
+                                             (s->vars.sql_mode & SQL_MODE_ANSI_QUOTES) != 0};
     struct diag ignored;
     diag_reset(&ignored);
     query__bind_opts(s, snap, &bind);
-    bind.warn = NULL;
-    bind.names_may_repeat = true;
-    const struct ast_name_style style = {.double_quotes =
-                                             (s->vars.sql_mode & SQL_MODE_ANSI_QUOTES) != 0};
-    if (bind_view_query(&s->stmt_arena, &bind, q, &ignored, &bound) == ERR_OK &&
+    if (bind_explained(&s->stmt_arena, &bind, target, &ignored) == ERR_OK &&
         (hinted == NULL || hinted->set == NULL ||
-         hints_show(&hints, hinted->set, &style) == ERR_OK) &&
-        ast_print_explained(&text, q, buf_slice(&hints)) == ERR_OK &&
+         hints_show(&hints, hinted->set, &style, target->kind != AST_STMT_INSERT) == ERR_OK) &&
+        ast_print_explained(&text, target, buf_slice(&hints), &style) == ERR_OK &&
         arena_copy(&s->stmt_arena, buf_slice(&text), &x->query) != ERR_OK) {
         x->query = SLICE_EMPTY;
     }
