@@ -120,7 +120,7 @@ static db_err fiber_new(struct loop *loop, fiber_fn fn, void *arg, struct fiber 
 #ifdef SKEIN_ASAN
     f->asan_fake_stack = NULL;
 #endif
-    f->context = make_fcontext(f->stack_lo + f->stack_size, f->stack_size, fiber_main);
+    f->context = make_fcontext(f->stack_floor + f->stack_size, f->stack_size, fiber_main);
     if (loop->backend->simulated) {
         list_push_back(&loop->sched.all, &f->all);
     }
@@ -506,6 +506,37 @@ size_t fiber_stack_left(void)
     const char *here = __builtin_frame_address(0);
     const char *lo = f != NULL ? f->stack_lo : fiber__thread_stack_lo();
     return lo == NULL || here <= lo ? 0 : (size_t)(here - lo);
+}
+
+db_err fiber_stack_reserve(size_t bytes)
+{
+    size_t left = fiber_stack_left();
+    if (LIKELY(left >= bytes)) {
+        return ERR_OK;
+    }
+    struct fiber *f = fiber_self();
+    return f == NULL ? ERR_LIMIT : fiber__stack_grow(f, bytes - left);
+}
+
+size_t fiber_stack_grown(void)
+{
+    const struct fiber *f = fiber_self();
+    return f == NULL ? 0 : (size_t)(f->stack_lo_first - f->stack_lo);
+}
+
+size_t fiber_stack_size(void)
+{
+    const struct fiber *f = fiber_self();
+    return f != NULL ? f->stack_size : fiber__thread_stack_size();
+}
+
+void fiber_stack_shrink(void)
+{
+    struct fiber *f = fiber_self();
+    const char *here = __builtin_frame_address(0);
+    if (f != NULL && f->stack_lo != f->stack_lo_first && here > f->stack_lo_first) {
+        fiber__stack_shrink(f);
+    }
 }
 
 void fiber_set_local(void *local)

@@ -95,6 +95,18 @@ MUST_USE static inline db_err fiber_work(uint32_t *io_work, size_t units)
 }
 /* Bytes of stack left, for depth checks of recursive code. A large number outside fibers. */
 size_t fiber_stack_left(void);
+/* Makes sure of so many bytes of stack from here on: it grows by whole pages, up to 64 times the
+ * size that fibers begin with. Costs a comparison when there is enough. Recursive code whose depth
+ * its input decides asks for each step, or once for a depth that it knows. ERR_LIMIT: it may not
+ * grow that far (or this is no fiber); ERR_NOMEM. */
+MUST_USE db_err fiber_stack_reserve(size_t bytes);
+/* Bytes that the stack has grown by: who goes on with the same work in another fiber reserves as
+ * much there. */
+size_t fiber_stack_grown(void);
+/* How large it may grow, or the thread's stack outside fibers. */
+size_t fiber_stack_size(void);
+/* Gives back what it has grown by, unless that is in use. An ended fiber's goes by itself. */
+void fiber_stack_shrink(void);
 /* A slot for the layer that spawned the fiber (the statement's context). */
 void fiber_set_local(void *local);
 void *fiber_get_local(void);

@@ -53,8 +53,10 @@ struct fiber {
     fiber_fn fn;
     void *arg;
     void *local;
-    char *stack_lo; /* above the guard page */
-    size_t stack_size;
+    char *stack_lo;       /* what is below is the guard; moves down when the stack grows */
+    char *stack_lo_first; /* where it is at first */
+    char *stack_floor;    /* how far it may grow */
+    size_t stack_size;    /* from there to the top */
     void *map;
     size_t map_size;
 #ifdef SKEIN_ASAN
@@ -72,8 +74,12 @@ struct fiber {
 struct fiber *fiber__stack_get(struct loop *loop);
 /* Only from the thread of the fiber's loop. */
 void fiber__stack_put(struct fiber *f);
+/* The running fiber's own: so many bytes more below what it has (fiber_stack_reserve). */
+MUST_USE db_err fiber__stack_grow(struct fiber *f, size_t bytes);
+void fiber__stack_shrink(struct fiber *f);
 /* Lowest address of the calling thread's own stack. */
 const char *fiber__thread_stack_lo(void);
+size_t fiber__thread_stack_size(void);
 
 /* fiber.c */
 void fiber__release(struct fiber *f);
@@ -95,7 +101,7 @@ void __tsan_switch_to_fiber(void *fiber, unsigned flags);
 static inline void sched_leave(struct fiber_sched *s UNUSED, struct fiber *f UNUSED)
 {
 #ifdef SKEIN_ASAN
-    __sanitizer_start_switch_fiber(&s->asan_fake_stack, f->stack_lo, f->stack_size);
+    __sanitizer_start_switch_fiber(&s->asan_fake_stack, f->stack_floor, f->stack_size);
 #endif
 #ifdef SKEIN_TSAN
     s->tsan_fiber = __tsan_get_current_fiber();

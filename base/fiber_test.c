@@ -456,6 +456,62 @@ static void stack_main(void *arg)
     *(unsigned *)arg = recurse(0);
 }
 
+/* It grows as far as it may, keeps what lies above, and gives back what it got. */
+static void growing_main(void *arg)
+{
+    const size_t first = fiber_stack_left();
+    CHECK(fiber_stack_grown() == 0);
+    CHECK_OK(fiber_stack_reserve(first / 2));
+    CHECK(fiber_stack_grown() == 0);
+    CHECK_OK(fiber_stack_reserve(first + 1));
+    CHECK(fiber_stack_grown() >= first);
+    CHECK(fiber_stack_reserve(fiber_stack_size()) == ERR_LIMIT);
+    CHECK_OK(fiber_stack_reserve(fiber_stack_size() / 2));
+    CHECK(fiber_stack_left() >= fiber_stack_size() / 2);
+    *(unsigned *)arg = recurse(0);
+    fiber_yield();
+    fiber_stack_shrink();
+    CHECK(fiber_stack_grown() == 0);
+    CHECK(fiber_stack_left() == first);
+    CHECK_OK(fiber_stack_reserve(first + 1)); /* left to the end of the fiber */
+}
+
+static void test_stack_grows(void **state UNUSED)
+{
+    unsigned depth = 0;
+    assert_int_equal(loop_run_main(growing_main, &depth), ERR_OK);
+    assert_true(depth > 2000);
+    assert_true(fiber_stack_size() > 0);
+    assert_int_equal(fiber_stack_reserve(1024), ERR_OK);
+    assert_int_equal(fiber_stack_reserve(SIZE_MAX / 2), ERR_LIMIT);
+    assert_int_equal(fiber_stack_grown(), 0);
+}
+
+/* One fiber of many that grew, one after the other on the same stacks, meets no other's. */
+static void grown_main(void *arg)
+{
+    CHECK(fiber_stack_grown() == 0);
+    CHECK_OK(fiber_stack_reserve(((size_t)(uintptr_t)arg % 7 + 1) * 512 * 1024));
+    unsigned depth = recurse(0);
+    fiber_yield();
+    CHECK(recurse(0) == depth);
+    atomic_fetch_add(&g_ran, 1);
+}
+
+static void test_stacks_grow(void **state UNUSED)
+{
+    enum { FIBERS = 200 };
+    struct loop_group *group = start(3, 0);
+    atomic_store(&g_ran, 0);
+    for (unsigned i = 0; i < FIBERS; i++) {
+        assert_int_equal(
+            fiber_spawn(loop_group_get(group, i % 3), grown_main, (void *)(uintptr_t)(i + 1)),
+            ERR_OK);
+    }
+    loop_group_stop(group);
+    assert_int_equal(atomic_load(&g_ran), FIBERS);
+}
+
 static void test_stack(void **state UNUSED)
 {
     unsigned depth = 0;
@@ -471,6 +527,7 @@ int main(void)
         cmocka_unit_test(test_deadline),    cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_storm),       cmocka_unit_test(test_mutex),
         cmocka_unit_test(test_time_slice),  cmocka_unit_test(test_stack),
+        cmocka_unit_test(test_stack_grows), cmocka_unit_test(test_stacks_grow),
         cmocka_unit_test(test_undisturbed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -89,7 +89,7 @@ know).
   the values that are back).
 - SLEEP() that KILL QUERY or the statement's time cuts short is 1 in a SELECT that has its one row. In DO, SET and statements that change
   something, and under DISTINCT, HAVING or a subquery, the statement fails (MySQL goes on with 1).
-- Depth: an expression, a join and a chain of set operations go 400 levels deep (1436 beyond; MySQL goes by its thread's stack, some thousands). Terms of AND and OR, lists
+- Depth: an expression goes 4,000 levels deep (1436 beyond, with levels for bytes; MySQL goes by its thread's stack: 450 to 4,000, and more of NOT). Terms of AND and OR, lists
   and branches of CASE are no levels; each operand of a UNION is one.
 - Variables of the list above that MySQL's answers depend on: `lc_messages` (messages are in English), `windowing_use_high_precision` (moving sums of
   DOUBLE stay as exact as with ON), `max_sort_length` (nothing is cut), `session_track_transaction_info` (nothing is sent). What

@@ -80,6 +80,9 @@ struct early_cast {
     bool quiet;        /* nothing is said of it */
 };
 
+/* No tree is higher: what would be is refused (1436), or, by the planner, not put together. */
+enum { BEXPR_HEIGHT_MAX = 4000 };
+
 struct bexpr {
     enum bexpr_kind kind;
     uint8_t coercibility; /* 0 explicit .. 6 ignorable, MySQL's */
@@ -94,6 +97,7 @@ struct bexpr {
                                    What is bound by it serves that text alone (session_bound) */
     bool has_param, has_subquery, has_agg, has_window, is_volatile;
     const struct bexpr *folded; /* CONST: the expression that it was, for messages; or NULL */
+    uint16_t height;            /* levels below; casts that were put in later do not count */
     uint32_t position;          /* byte offset in the statement + 1; 0 = none */
     col_id_t item; /* of a volatile select item: its copies, made of its name, are it; else 0 */
     struct sql_type type;

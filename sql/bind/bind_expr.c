@@ -1,7 +1,6 @@
 /* One expression of the grammar becomes one bound expression. */
 #include "sql/bind/bind_int.h"
 
-#include "base/fiber.h"
 #include "sql/charset/charset.h"
 #include "sql/diag/my_error.h"
 #include "sql/types/temporal.h"
@@ -635,21 +634,25 @@ static db_err dispatch(struct binder *b, struct scope *scope, const struct ast_e
     }
 }
 
+enum { CHECKED_HEIGHT = 64 };
+
+/* Whoever walks a tree finds enough stack to do so: twice what its height says, for casts. */
+static db_err check_height(struct binder *b, const struct bexpr *e)
+{
+    TRY(e->height <= BEXPR_HEIGHT_MAX ? ERR_OK : bind__too_deep(b));
+    return my_stack_for_levels(b->diag, 2u * e->height);
+}
+
 db_err bind__expr(struct binder *b, struct scope *scope, const struct ast_expr *e,
                   struct bexpr **ret)
 {
-    enum { STACK_RESERVE = 48 * 1024 };
-    if (++b->depth > BIND_DEPTH_MAX * 10 || fiber_stack_left() < STACK_RESERVE) {
-        b->depth--;
-        return bind__too_deep(b);
-    }
-    db_err err = b->opts->use == BIND_USE_ANY ? ERR_OK : bind__definition_allows(b, e);
-    err = err != ERR_OK ? err : dispatch(b, scope, e, ret);
-    b->depth--;
-    if (err == ERR_OK && (*ret)->position == 0) {
+    TRY(my_stack_reserve(b->diag, MY_STACK_STEP));
+    TRY(b->opts->use == BIND_USE_ANY ? ERR_OK : bind__definition_allows(b, e));
+    TRY(dispatch(b, scope, e, ret));
+    if ((*ret)->position == 0) {
         (*ret)->position = e->pos.offset + 1;
     }
-    return err;
+    return LIKELY((*ret)->height < CHECKED_HEIGHT) ? ERR_OK : check_height(b, *ret);
 }
 
 db_err bind__conjuncts(struct binder *b, struct scope *scope, const struct ast_expr *e,

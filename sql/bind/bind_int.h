@@ -6,10 +6,6 @@
 #include "sql/bind/json_table.h"
 #include "sql/diag/my_error.h"
 
-enum {
-    BIND_DEPTH_MAX = 200
-}; /* nested subqueries and expressions: fits a 256 KiB stack many times over */
-
 /* Where an expression stands, for messages and for what is allowed there. */
 enum bind_place {
     PLACE_FIELDS,
@@ -174,7 +170,6 @@ struct binder {
     struct bsubquery **subqueries;
     uint32_t subquery_filled;
     col_id_t next_col;
-    uint32_t depth;
     bool scalar;        /* bind_scalar: there is no statement that could run a subquery */
     uint32_t null_side; /* nesting of outer joins' inner sides */
     const struct ast_insert *insert;    /* that is being bound; NULL: none */

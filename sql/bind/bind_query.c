@@ -710,9 +710,7 @@ static enum rows_asked asked_within(const struct binder *b, const struct ast_que
 static db_err whole_query(struct binder *b, struct scope *parent, struct bsubquery *sub,
                           const struct ast_query *q, struct lnode **ret_root, uint32_t *ret_visible)
 {
-    if (++b->depth > BIND_DEPTH_MAX) {
-        return bind__too_deep(b);
-    }
+    TRY(my_stack_reserve(b->diag, MY_STACK_STEP));
     struct cte_def *saved = b->ctes;
     const struct locking_tail *locking = b->locking;
     struct locking_tail tail;
@@ -736,7 +734,6 @@ static db_err whole_query(struct binder *b, struct scope *parent, struct bsubque
     b->ctes = saved;
     b->locking = locking;
     b->set_in_table = stored;
-    b->depth--;
     *ret_root = root;
     *ret_visible = visible;
     return ERR_OK;

@@ -166,7 +166,7 @@ static bool means_invalid(const struct diag *d)
 db_err bind__view(struct binder *b, const struct table_def *def, struct slice alias,
                   struct lnode **ret)
 {
-    enum { NESTING_MAX = 32 };
+    enum { NESTING_MAX = 63 }; /* MYSQL: of queries in queries */
     uint32_t depth = 0;
     const char *schema = arena_strdup(b->arena, def->schema_name);
     const char *name = arena_strdup(b->arena, def->name);
@@ -179,7 +179,7 @@ db_err bind__view(struct binder *b, const struct table_def *def, struct slice al
         }
     }
     if (depth >= NESTING_MAX) {
-        return bind__too_deep(b);
+        return my_error(b->diag, ER_TOO_HIGH_LEVEL_OF_NESTING_FOR_SELECT);
     }
     uint32_t need;
     TRY(note_view(b, def));

@@ -9,7 +9,8 @@
 
 db_err bind__too_deep(struct binder *b)
 {
-    return my_error(b->diag, ER_STACK_OVERRUN_NEED_MORE, 0L, 0L, 0L);
+    return my_error(b->diag, ER_STACK_OVERRUN_NEED_MORE, (long)BEXPR_HEIGHT_MAX,
+                    (long)BEXPR_HEIGHT_MAX, 1L);
 }
 
 void bind__tell(struct binder *b, int level, enum my_errno number, const char *text)
@@ -50,6 +51,7 @@ void bind__inherit(struct bexpr *e)
     for (uint32_t i = 0; i < e->arg_count; i++) {
         const struct bexpr *a = e->args[i];
         all_const = all_const && a->is_const;
+        e->height = a->height >= e->height ? (uint16_t)(a->height + 1) : e->height;
         e->has_param = e->has_param || a->has_param;
         e->has_subquery = e->has_subquery || a->has_subquery;
         e->has_agg = e->has_agg || a->has_agg;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/fiber.h"
 
 struct error_row {
     uint16_t number;
@@ -142,4 +143,24 @@ db_err my_error_at(struct diag *diag, uint32_t position, enum my_errno number, .
         diag->position = position + 1;
     }
     return ERR_SQL;
+}
+
+db_err my_stack_reserve(struct diag *diag, size_t bytes)
+{
+    if (LIKELY(fiber_stack_reserve(bytes) == ERR_OK)) {
+        return ERR_OK;
+    }
+    size_t left = fiber_stack_left();
+    size_t size = fiber_stack_size();
+    return my_error(diag, ER_STACK_OVERRUN_NEED_MORE, (long)(size - left), (long)size, (long)bytes);
+}
+
+db_err my_stack_for_levels(struct diag *diag, size_t levels)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    enum { FRAME = 3072 };
+#else
+    enum { FRAME = 768 };
+#endif
+    return my_stack_reserve(diag, levels * FRAME + MY_STACK_STEP);
 }

@@ -31,6 +31,15 @@ db_err my_error_as(struct diag *diag, enum my_errno number, enum my_errno format
 /* As my_error; `position` is the byte offset of the cause in the statement. */
 db_err my_error_at(struct diag *diag, uint32_t position, enum my_errno number, ...);
 
+/* Stack for recursion over a statement's trees, whose depth its text decides: it grows when it must
+ * (fiber_stack_reserve). 1436 when it may not grow that far. */
+enum {
+    MY_STACK_STEP = 64 * 1024, /* enough for all that is called between two checks */
+};
+db_err my_stack_reserve(struct diag *diag, size_t bytes);
+/* For functions that walk down a tree of so many levels from here on without a check. */
+db_err my_stack_for_levels(struct diag *diag, size_t levels);
+
 /* Static strings. An unknown number gives ER_UNKNOWN_ERROR's. */
 const char *my_error_format(enum my_errno number);
 const char *my_error_sqlstate(enum my_errno number);

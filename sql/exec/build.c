@@ -66,12 +66,9 @@ void exec_wants_some(struct op *op)
 
 db_err exec_build(struct exec_ctx *ctx, const struct plan_node *node, struct op **ret_op)
 {
-    enum { STACK_RESERVE = 32 * 1024 };
     const struct op_kind *kind = kind_of(node);
     ASSERT(kind != NULL);
-    if (fiber_stack_left() < STACK_RESERVE) {
-        return my_error(ctx->diag, ER_STACK_OVERRUN_NEED_MORE, 0L, 0L, 0L);
-    }
+    TRY(my_stack_reserve(ctx->diag, MY_STACK_STEP));
     struct op *op = arena_calloc(ctx->arena, 1, kind->size);
     if (op == NULL) {
         return ERR_LIMIT;

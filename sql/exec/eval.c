@@ -12,7 +12,7 @@
 #include "base/fiber.h"
 #include "sql/diag/my_error.h"
 
-enum { SMALL_ROWS = 8, STACK_RESERVE = 32 * 1024 };
+enum { SMALL_ROWS = 8, CHECKED_LEVELS = 16 };
 
 /* Columns, variables that the statement assigns and subqueries are not; `args` have been prepared.
  */
@@ -34,9 +34,7 @@ static bool is_fixed(const struct expr_state *s)
 
 db_err expr_prepare(struct exec_ctx *ctx, const struct bexpr *e, struct expr_state **ret_state)
 {
-    if (fiber_stack_left() < STACK_RESERVE) {
-        return my_error(ctx->diag, ER_STACK_OVERRUN_NEED_MORE, 0L, 0L, 0L);
-    }
+    TRY(my_stack_reserve(ctx->diag, MY_STACK_STEP));
     struct expr_state *s = ARENA_NEW(ctx->arena, struct expr_state);
     if (s == NULL) {
         return ERR_LIMIT;
@@ -54,6 +52,7 @@ db_err expr_prepare(struct exec_ctx *ctx, const struct bexpr *e, struct expr_sta
         for (uint32_t i = 0; i < e->arg_count; i++) {
             TRY(expr_prepare(ctx, e->args[i], &s->args[i]));
             s->assigns = s->assigns || s->args[i]->assigns;
+            s->height = s->args[i]->height >= s->height ? s->args[i]->height + 1 : s->height;
         }
     }
     s->assigns = s->assigns || e->kind == BEXPR_USER_VAR_SET;
@@ -632,6 +631,9 @@ db_err exec__eval(struct exec_ctx *ctx, struct expr_state *s, const struct eval_
                   struct vector **ret)
 {
     const struct bexpr *e = s->e;
+    if (UNLIKELY(s->height >= CHECKED_LEVELS) && s->height % CHECKED_LEVELS == 0) {
+        TRY(my_stack_for_levels(ctx->diag, CHECKED_LEVELS));
+    }
     if (UNLIKELY(s->once)) {
         return exec__eval_once(ctx, s, rows, ret);
     }

@@ -28,6 +28,7 @@ struct held_value {
 struct expr_state {
     const struct bexpr *e;
     uint32_t arg_count;
+    uint32_t height; /* levels below */
     struct expr_state **args;
     struct vector *arg_vectors[4]; /* the first ones; more: `many` */
     struct vector **many;

@@ -10,8 +10,6 @@
 #include "sql/diag/my_error.h"
 #include "sql/types/json.h"
 
-enum { STACK_RESERVE = 48 * 1024 };
-
 struct subquery_state {
     bool done; /* uncorrelated: the result is here */
     bool has_rows;
@@ -163,9 +161,7 @@ static db_err run(struct exec_ctx *ctx, const struct bexpr *e, struct subquery_s
 {
     const struct bsubquery *sub = e->u.subquery.sub;
     struct arena chunk_arena;
-    if (fiber_stack_left() < STACK_RESERVE) {
-        return my_error(ctx->diag, ER_STACK_OVERRUN_NEED_MORE, 0L, 0L, 0L);
-    }
+    TRY(my_stack_reserve(ctx->diag, MY_STACK_STEP));
     arena_init(&chunk_arena, NULL, ctx->mem, 0);
     struct saved_arenas saved = exec__enter_arena(ctx, &chunk_arena);
     struct arena *own = ctx->arena;

@@ -15,6 +15,7 @@ db_err opt__add_conjunct(struct optimizer *o, struct conjuncts *c, struct bexpr 
         c->list = list;
         c->cap = cap;
     }
+    TRY(opt__stack_for(o, e));
     c->list[c->count++] = e;
     return ERR_OK;
 }
@@ -131,6 +132,12 @@ struct bexpr *opt__column(struct optimizer *o, const struct lcolumn *c)
     return e;
 }
 
+db_err opt__stack_for(const struct optimizer *o, const struct bexpr *e)
+{
+    enum { LOW = 64 };
+    return e->height < LOW ? ERR_OK : my_stack_for_levels(o->diag, 2u * e->height);
+}
+
 struct bexpr *opt__substitute(struct optimizer *o, const struct bexpr *e, const struct lproj *by,
                               uint32_t count)
 {
@@ -156,6 +163,8 @@ struct bexpr *opt__substitute(struct optimizer *o, const struct bexpr *e, const 
             if (c->args[i] == NULL) {
                 return NULL;
             }
+            c->height =
+                c->args[i]->height >= c->height ? (uint16_t)(c->args[i]->height + 1) : c->height;
             c->has_subquery = c->has_subquery || c->args[i]->has_subquery;
             c->is_volatile = c->is_volatile || c->args[i]->is_volatile;
         }

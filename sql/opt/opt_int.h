@@ -50,9 +50,16 @@ bool opt__is_free(const struct bexpr *e);
 /* An expression that reads the column. NULL: out of memory. */
 bool opt__padded_unlike_keys(const struct bexpr *e); /* range_match.c */
 struct bexpr *opt__column(struct optimizer *o, const struct lcolumn *c);
-/* e with columns replaced: by[i] for column ids[i]; the rest as it is. NULL: out of memory. */
+/* e with columns replaced: by[i] for column ids[i]; the rest as it is. NULL: out of memory. It may
+ * be twice as high as others (opt__too_high): who keeps such a one asks for the stack that walking
+ * it takes. */
 struct bexpr *opt__substitute(struct optimizer *o, const struct bexpr *e, const struct lproj *by,
                               uint32_t count);
+static inline bool opt__too_high(const struct bexpr *e)
+{
+    return e->height > BEXPR_HEIGHT_MAX;
+}
+MUST_USE db_err opt__stack_for(const struct optimizer *o, const struct bexpr *e);
 
 /* ---- rules on logical trees ---- */
 

@@ -3,6 +3,7 @@
 #include <stdatomic.h>
 
 #include "base/alloc.h"
+#include "base/fiber.h"
 #include "sql/catalog/catalog.h"
 #include "sql/opt/opt_int.h"
 
@@ -193,6 +194,7 @@ db_err optimize(struct plan *plan, struct bound_stmt *stmt, const struct opt_opt
     TRY(plan_subqueries(&o));
     TRY(stmt->kind == BOUND_SELECT ? plan_select(&o) : opt__dml(&o));
     plan->node_count = o.node_count;
+    plan->stack = fiber_stack_grown() + (fiber_stack_grown() != 0 ? MY_STACK_STEP : 0);
     opt__count_reads(plan);
     return ERR_OK;
 }

@@ -348,6 +348,7 @@ struct plan {
     struct bsubquery **subqueries; /* by id; each has its plan */
     uint32_t cte_count;
     struct plan_node **ctes;
+    size_t stack;   /* by how much planning it made the stack grow; running it asks for as much */
     bool read_only; /* takes no locks, changes nothing */
     bool uses_tables;
     bool cacheable;

@@ -121,7 +121,9 @@ uint16_t ast_level(struct parse_ctx *ctx, struct sql_loc loc, uint16_t depth)
         parse__stack_full(ctx, loc.offset);
         return depth;
     }
-    return (uint16_t)(depth + 1);
+    depth++;
+    ctx->depth = depth > ctx->depth ? depth : ctx->depth;
+    return depth;
 }
 
 void *ast_expr_new(struct parse_ctx *ctx, size_t size, enum ast_expr_kind kind, struct sql_loc loc,

@@ -96,9 +96,7 @@ void *ast_join_bare(struct parse_ctx *ctx, struct sql_loc loc, uint32_t kind, vo
         t->table.pos.len += t->table.pos.offset - l->pos.offset;
         t->table.pos.offset = l->pos.offset;
     }
-    if (top->table.depth > PARSER_DEPTH_MAX) {
-        parse__stack_full(ctx, loc.offset);
-    }
+    ast_level(ctx, loc, (uint16_t)(top->table.depth - 1));
     return top;
 }
 

@@ -337,6 +337,7 @@ static void ctx_init(struct parse_ctx *ctx, struct arena *arena, struct slice te
     ctx->subquery = 0;
     ctx->limited = false;
     ctx->paren_depth = 0;
+    ctx->depth = 0;
     ctx->query_count = 0;
     ctx->stmt = NULL;
     ctx->expr = NULL;
@@ -394,6 +395,7 @@ db_err parser_parse(struct arena *arena, struct slice text, const struct parse_o
     TRY(err);
     TRY(check_rest(&ctx));
     TRY(refuse_limit(&ctx));
+    TRY(my_stack_for_levels(diag, ctx.depth));
     *ret_stmt = ctx.stmt;
     if (ret_consumed != NULL) {
         *ret_consumed = ctx.consumed == trimmed.len ? text.len : ctx.consumed;
@@ -411,6 +413,7 @@ db_err parser_parse_expr(struct arena *arena, struct slice text, const struct pa
     ctx_init(&ctx, arena, text, opts, diag, MARK_EXPR);
     TRY(run(&ctx));
     TRY(refuse_limit(&ctx));
+    TRY(my_stack_for_levels(diag, ctx.depth));
     mark_assigned(&ctx);
     *ret_expr = ctx.expr;
     return ERR_OK;

@@ -56,6 +56,7 @@ struct parse_ctx {
     uint32_t subquery;           /* 1 + where the first subquery begins; 0: there is none */
     bool limited;                /* what IN, ALL or ANY looks through has a LIMIT */
     uint32_t paren_depth;
+    uint16_t depth;       /* of the deepest tree so far */
     uint32_t query_count; /* open parentheses that hold queries */
     uint32_t query_parens[PARSER_QUERY_DEPTH_MAX];
     struct ast_stmt *stmt;

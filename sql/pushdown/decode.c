@@ -383,6 +383,7 @@ db_err pushdown__decode(struct slice bytes, struct arena *arena, struct diag *di
                         struct decoded *ret)
 {
     ProtobufCAllocator in_arena = {allocate, release, arena};
+    TRY(my_stack_reserve(diag, PUSHDOWN_STACK)); /* protobuf-c recurses */
     const pb_fragment *m = skein__plan__fragment__unpack(&in_arena, bytes.len, bytes.ptr);
     *ret = (struct decoded){0};
     if (m == NULL || m->env == NULL || m->n_nodes == 0 || m->n_nodes > PUSHDOWN_DEPTH_MAX) {

@@ -8,6 +8,7 @@ struct encoder {
     struct arena arena;
     struct exec_ctx *ctx;
     struct buf table; /* the descriptor */
+    uint32_t depth;   /* of the expression */
 };
 
 #define PB_NEW(x, var, type, init)                                                                 \
@@ -168,8 +169,14 @@ static db_err put_expr(struct encoder *x, const struct bexpr *e, pb_expr **ret)
     case BEXPR_COALESCE: break;
     default: return ERR_UNSUPPORTED;
     }
+    if (x->depth == PUSHDOWN_EXPR_DEPTH_MAX) {
+        return ERR_UNSUPPORTED;
+    }
     p->n_args = e->arg_count;
-    return put_exprs(x, e->args, e->arg_count, &p->args);
+    x->depth++;
+    TRY(put_exprs(x, e->args, e->arg_count, &p->args));
+    x->depth--;
+    return ERR_OK;
 }
 
 /* ---- nodes ---- */

@@ -15,7 +15,8 @@ typedef Skein__Plan__Node pb_node;
 typedef Skein__Plan__Env pb_env;
 typedef Skein__Plan__Fragment pb_fragment;
 
-enum { PUSHDOWN_DEPTH_MAX = 32, PUSHDOWN_EXPR_DEPTH_MAX = 200 };
+/* Expressions with more levels are computed by who asks. */
+enum { PUSHDOWN_DEPTH_MAX = 32, PUSHDOWN_EXPR_DEPTH_MAX = 100, PUSHDOWN_STACK = 256 * 1024 };
 
 enum expr_flag {
     EXPR_NEGATED = 1,  /* IN_LIST */

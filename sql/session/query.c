@@ -729,7 +729,8 @@ db_err query__execute(struct statement *st, struct plan *plan)
 {
     enum { PLAN_CHARGE_MIN = 256 * 1024 };
     struct mem_tracker *mem = &st->session->mem;
-    size_t size = plan->arena.used;
+    TRY(plan->stack == 0 ? ERR_OK : my_stack_reserve(&st->session->diag, plan->stack));
+    size_t size = plan->arena.used + plan->stack;
     if (LIKELY(size < PLAN_CHARGE_MIN)) {
         return execute(st, plan, NULL);
     }

@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/fiber.h"
 #include "base/loop.h"
 #include "sql/charset/charset.h"
 #include "sql/session/limits.h"
@@ -91,6 +92,7 @@ void session__show_statement(const struct statement *st, size_t size, bool secre
 
 void session__end_command(struct sql_session *s, struct slice text, uint64_t end_us)
 {
+    fiber_stack_shrink();
     uint64_t start = s->command_start_us;
     uint64_t took = end_us > start ? end_us - start : 0;
     set_info_at(s, "Sleep", SLICE_EMPTY, end_us);

@@ -157,6 +157,7 @@ static db_err raise(struct optimizer *o, struct lnode **io)
             if (k->expr == NULL) {
                 return ERR_NOMEM;
             }
+            TRY(opt__stack_for(o, k->expr));
         }
         put_above(l.sort, input);
         input = l.sort;

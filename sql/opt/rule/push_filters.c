@@ -90,7 +90,7 @@ static db_err through_project(struct optimizer *o, struct lnode **io, struct con
         if (e == NULL) {
             return ERR_NOMEM;
         }
-        if (e->has_subquery) { /* it is computed here, and once */
+        if (e->has_subquery || opt__too_high(e)) { /* it is computed here, and once */
             TRY(opt__add_conjunct(o, &stay, c->list[i]));
         } else {
             TRY(opt__add_conjunct(o, bexpr_is_fixed(e) ? &fixed : &down, e));
@@ -144,7 +144,7 @@ static db_err through_aggregate(struct optimizer *o, struct lnode **io, struct c
         if (e == NULL) {
             return ERR_NOMEM;
         }
-        if (e->has_subquery || e->is_volatile) {
+        if (e->has_subquery || e->is_volatile || opt__too_high(e)) {
             TRY(opt__add_conjunct(o, &stay, c->list[i]));
         } else {
             TRY(opt__add_conjunct(o, &down, e));

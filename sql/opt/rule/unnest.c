@@ -170,7 +170,8 @@ static db_err strip(struct unnest *u, struct lnode *n, bool exists, bool *ret_fi
         n = n->children[0];
     }
     for (uint32_t i = 0; i < u->shown_count; i++) {
-        if (u->shown[i].expr->is_volatile || u->shown[i].expr->has_subquery) {
+        const struct bexpr *e = u->shown[i].expr;
+        if (e->is_volatile || e->has_subquery || opt__too_high(e)) {
             return ERR_OK;
         }
     }

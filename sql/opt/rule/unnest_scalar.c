@@ -314,6 +314,7 @@ static db_err shown(struct scalar *s, struct bexpr **ret)
         by[i] = (struct lproj){e, a->out};
     }
     struct bexpr *e = opt__substitute(o, s->project->u.project.exprs[0].expr, by, aggs);
+    TRY(e == NULL ? ERR_OK : opt__stack_for(o, e));
     e = e == NULL ? NULL : opt__from_within(o, e, s->outer);
     *ret = e;
     return e == NULL ? ERR_NOMEM : ERR_OK;
