@@ -60,18 +60,12 @@ static db_err stored_year(struct cast_ctx *quiet, const struct sql_type *column,
 static void nearest_stamp(const struct cast_ctx *cast, const struct sql_type *column,
                           const struct value *v, struct value *ret, int *ret_order)
 {
-    int64_t rounded;
     int64_t utc;
-    bool truncate = (cast->sql_mode & SQL_MODE_TIME_TRUNCATE_FRACTIONAL) != 0;
     *ret_order = 0;
-    if (column->id != TYPE_TIMESTAMP || v->phys != PHYS_TIME ||
-        (v->type != TYPE_DATE && v->type != TYPE_DATETIME)) {
+    if (column->id != TYPE_TIMESTAMP || (v->type != TYPE_DATE && v->type != TYPE_DATETIME)) {
         return;
     }
-    if (!datetime_round(v->t, column->decimals, truncate, &rounded)) {
-        rounded = v->t;
-    }
-    *ret_order = timestamp_nearest(cast->tz, rounded, &utc);
+    *ret_order = timestamp_nearest(cast->tz, v->t, &utc);
     if (*ret_order != 0 && datetime_round(utc, column->decimals, true, &utc)) {
         value_tag(ret, column);
         ret->t = utc;
@@ -126,6 +120,7 @@ db_err exec__stored_form(struct exec_ctx *ctx, const struct sql_type *column,
     if (type_has_date(column) && v->phys == PHYS_TIME) { /* any date is in the keys' order */
         quiet.sql_mode &= ~(uint64_t)(SQL_MODE_NO_ZERO_DATE | SQL_MODE_NO_ZERO_IN_DATE);
         quiet.sql_mode |= SQL_MODE_ALLOW_INVALID_DATES;
+        quiet.sql_mode |= SQL_MODE_TIME_TRUNCATE_FRACTIONAL; /* what is rounded up may be none */
         nearest_stamp(&quiet, column, v, ret, ret_order);
         if (*ret_order != 0) {
             return ERR_OK;

@@ -135,9 +135,12 @@ def drops_true(server, oracle, sql):
 OF_ONE_TABLE = re.compile(r"(?:UPDATE|DELETE) (/\*\+ [^*]*\*/ )?(?:FROM )?(t\d)(?= SET | WHERE )")
 
 
+PREFIX_KEYS = "SELECT DISTINCT index_name FROM information_schema.statistics WHERE table_schema = DATABASE() AND table_name = '%s' AND sub_part IS NOT NULL"
+
+
 def keeps_others(server, oracle, sql):
     """Does the reference keep other rows by the WHERE of a change of one table than it keeps, as the server does, when the times in it are no
-    constants, or without indexes (one of a collation without padding misses rows of one with it)?"""
+    constants, or without indexes (one of a collation without padding misses rows of one with it, one of beginnings those that case tells apart)?"""
     head = OF_ONE_TABLE.match(sql) if isinstance(sql, str) else None
     at = words_at_top(sql, ("WHERE",), head.end()) if head is not None else {}
     if "WHERE" not in at:
@@ -146,10 +149,11 @@ def keeps_others(server, oracle, sql):
     where = sql[at["WHERE"]:]
     kept = "SELECT %sid FROM %s%s" % (hint, table, where)
     ways = ["SELECT id FROM %s USE INDEX ()%s" % (table, where)] + [t.sub(lambda m: "IF(RAND() < 2, %s, NULL)" % m.group(0), kept) for t in TIMES if t.search(where)]
-    rows = oracle.ask(kept)
+    beginnings = oracle.ask(PREFIX_KEYS % table)
+    found = [oracle.ask(kept)] + [oracle.ask("SELECT id FROM %s FORCE INDEX (%s)%s" % (table, k, where)) for (k,) in (beginnings[1].forms[0] if beginnings[0] == "rows" else ())]
     for way in ways:
         free = oracle.ask(way)
-        if rows[0] == free[0] == "rows" and rows != free and equal_rows(free, server.ask(kept)):
+        if any(rows[0] == free[0] == "rows" and rows != free for rows in found) and equal_rows(free, server.ask(kept)):
             return True
     return False
 
