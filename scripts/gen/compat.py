@@ -192,9 +192,10 @@ know).
   volatile (`RAND()`), computed for several rows, the first error is listed. `JSON_VALUE(?, ...)` is taken (MySQL: 3146). `FORMAT` tells of a locale that is no constant
   last, `REGEXP_INSTR` reads its fifth argument in its turn (MySQL: first, and again). Text that `IN` and BETWEEN look for as a date names no column.
   `'20240230'`, digits alone that are no date, is a time in `EXTRACT`, `TIME_FORMAT`, `ADDTIME` and `TIMEDIFF` (MySQL: a wrong date), and `ADDTIME` refuses a wrong date with something behind it.
-- WEIGHT_STRING of a collation
-  without padding is NULL beyond `max_allowed_packet` only where its result is longer (MySQL: where it might be). A variable that is a number and no date
-  (`t > @v`, 20240299) is compared without warning 1292. Of variables that a subquery or another statement than SET reads wrongly (`SELECT nosuch, @@nosuch`) the first error is told in the order of names (MySQL: of variables first). Views
+- The room that WEIGHT_STRING might need, which makes it NULL beyond
+  `max_allowed_packet`, is one level smaller in UCA 9.0.0 collations that order scripts anew (bg, bs, hr, mn, ru, sr, ja, zh; larger in `ja_0900_as_cs_ks`). A variable that is a number and no date
+  (`t > @v`, 20240299) is looked for by a key without warning 1292 (MySQL tells of it once to three times); of a variable's text that is no date is told once for a
+  block of rows (MySQL: of each row, which it numbers), in `IN` as of a datetime. Of variables that a subquery or another statement than SET reads wrongly (`SELECT nosuch, @@nosuch`) the first error is told in the order of names (MySQL: of variables first). Views
   keep the hints of every block (MySQL forgets some when it reads its text again, and after a table was renamed); of a common table expression that is used
   twice they have them once. In SQL itself `lc_messages`, `max_sort_length` and
   `session_track_transaction_info` are among the variables above that change nothing. `sql_auto_is_null` says nothing of WHERE in HANDLER ... READ, nor of

@@ -294,6 +294,20 @@ static db_err within(struct binder *b, struct bexpr **parts, struct bexpr **ret)
     return ERR_OK;
 }
 
+/* MYSQL: times among texts are text, unless the first is a column and each text is known to be a
+ * time. */
+static db_err times_as_texts(struct binder *b, struct bexpr *const args[3], bool *ret)
+{
+    struct func_arg fa[3];
+    for (uint32_t i = 0; i < ARRAY_COUNT(fa); i++) {
+        fa[i] = bind__arg(args[i]);
+        fa[i].is_subquery = args[i]->kind == BEXPR_SUBQUERY_SCALAR;
+    }
+    TRY(func_between_as_texts(&b->func, fa, ret));
+    bind__take_by_text(b);
+    return ERR_OK;
+}
+
 db_err bind__between(struct binder *b, struct scope *scope, const struct ast_between *e,
                      struct bexpr **ret)
 {
@@ -309,6 +323,8 @@ db_err bind__between(struct binder *b, struct scope *scope, const struct ast_bet
     TRY(bounds_fit(b, args[0], args[1], args[2]));
     TRY(bind__agree_texts(b, "between", false, args, ARRAY_COUNT(args)));
     TRY(between_kinds(b, &args[0], args[1], args[2]));
+    bool as_texts;
+    TRY(times_as_texts(b, args, &as_texts));
     struct bexpr *x = args[0];
     struct bexpr *held;
     TRY(bind__hold(b, &x, &held));
@@ -320,11 +336,12 @@ db_err bind__between(struct binder *b, struct scope *scope, const struct ast_bet
         return ERR_NOMEM;
     }
     b->func.between = true;
+    b->func.as_texts = as_texts;
     db_err err = bind__comparison_among(b, AST_OP_GE, x, low, &parts[0]);
     if (err == ERR_OK) {
         err = bind__comparison_among(b, AST_OP_LE, again, high, &parts[1]);
     }
-    b->func.between = false;
+    b->func.between = b->func.as_texts = false;
     TRY(err);
     struct bexpr *both;
     TRY(within(b, parts, &both));

@@ -227,7 +227,7 @@ static const struct bexpr *equal_date(const struct bexpr *e, bool negated, uint3
 {
     for (uint32_t i = 0; i < 2 && is_call(e, negated ? "op_ne" : "op_eq"); i++) {
         const struct bexpr *column = date_column(e->args[1 - i]);
-        if (column != NULL && is_date_cast(e->args[i]) &&
+        if (column != NULL && !e->u.func->among && is_date_cast(e->args[i]) &&
             source_of(e->args[i]->args[0]) == SOURCE_LATE) {
             *ret_text = i;
             return column;

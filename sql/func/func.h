@@ -201,6 +201,7 @@ struct func_bind_ctx {
     bool among;    /* a comparison is one of those of IN, BETWEEN or CASE: constant text that is no
                       date is no error there, and a TIME meets all text as a time */
     bool between;  /* with that: of BETWEEN */
+    bool as_texts; /* with that: its times are compared as text */
     bool apart;    /* values of both sides are compared elsewhere: they must be made of one type */
     bool ahead;    /* with that: of a list that is computed before a row is read */
     bool by_value; /* with that: a constant number is not made of the column's type (CASE, rows) */
@@ -229,9 +230,10 @@ struct func_arg {
     bool is_const; /* no columns: a constant, or a parameter whose value comes later */
     bool is_given; /* that, or a variable that keeps its value while the statement is executed */
     bool is_column;
-    bool is_outer;       /* a column of an enclosing query */
-    bool in_blob;        /* a column that MySQL keeps in a BLOB, whatever its type says */
-    bool is_variable;    /* a user variable, read */
+    bool is_outer;    /* a column of an enclosing query */
+    bool in_blob;     /* a column that MySQL keeps in a BLOB, whatever its type says */
+    bool is_variable; /* a user variable, read */
+    bool is_subquery; /* of func_between_as_texts: its value is known when the statement begins */
     bool is_placeholder; /* a `?`: its type may be anything */
     bool of_param;       /* bytes in which a parameter or variable has a part */
     bool recoded;        /* a constant that CONVERT or CAST has made text of a charset: it does not
@@ -325,6 +327,10 @@ MUST_USE db_err func_agree_compared(struct func_bind_ctx *ctx, const char *opera
  * compared as a number. */
 bool func_moment_of_number(struct func_bind_ctx *ctx, const struct func_arg *column,
                            struct func_arg *number);
+/* x BETWEEN low AND high of times and text: are all of them compared as text? Constant text that is
+ * no time is told of. */
+MUST_USE db_err func_between_as_texts(struct func_bind_ctx *ctx, const struct func_arg args[3],
+                                      bool *ret);
 /* TYPE_W_REFUSE_* of a cast of text beside a date of this type. */
 unsigned func_refuse_date(const struct sql_type *date);
 /* The type that CASE, COALESCE, IF, UNION, GREATEST give for values of these types, and casts to it

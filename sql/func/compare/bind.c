@@ -303,7 +303,7 @@ db_err compare_bind(BIND_ARGS)
     bool listed = ctx->among && call->variant == 0;
     bool equal = (call->variant & COMPARE_OP_MASK) == COMPARE_EQ && !ctx->among;
     enum compare_kind kind = choose(ctx, &args[0], &args[1], listed, equal, &text_arg);
-    bool as_text = false;
+    bool as_text = ctx->as_texts;
     /* MYSQL: a constant is made of the type of the column that it is compared with. */
     for (int i = 0; i < 2; i++) {
         if (args[i].is_column && args[i].type.id == TYPE_TIME && args[1 - i].constant != NULL &&
@@ -312,7 +312,7 @@ db_err compare_bind(BIND_ARGS)
             kind = COMPARE_TIME;
         }
     }
-    for (int i = 0; i < 2 && (!ctx->among || ctx->between); i++) {
+    for (int i = 0; i < 2 && (!ctx->among || ctx->between) && !ctx->as_texts; i++) {
         TRY(compare__tell_of_number(ctx, &args[i], &args[1 - i]));
         if (ctx->among) {
             if (kind == COMPARE_TIME) {

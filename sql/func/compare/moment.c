@@ -192,6 +192,36 @@ db_err compare__time_bound(struct func_bind_ctx *ctx, const struct func_arg *tim
     return ERR_OK;
 }
 
+db_err func_between_as_texts(struct func_bind_ctx *ctx, const struct func_arg args[3], bool *ret)
+{
+    bool texts = false;
+    bool taken = args[0].type.id == TYPE_TIME && args[0].is_column;
+    for (int i = 0; i < 3; i++) {
+        const struct sql_type *t = &args[i].type;
+        if (t->id != TYPE_TIME && t->id != TYPE_NULL && !type_is_string(t)) {
+            *ret = false;
+            return ERR_OK;
+        }
+        texts = texts || (type_is_string(t) && !args[i].is_placeholder);
+    }
+    for (int i = 1; i < 3 && taken; i++) {
+        const struct value *v = args[i].is_const ? known(ctx, &args[i]) : NULL;
+        bool later = args[i].is_placeholder || args[i].is_subquery || ctx->view;
+        if (!type_is_string(&args[i].type) || later) {
+            continue;
+        }
+        taken = v != NULL && !v->is_null && v->phys == PHYS_STR && !says_nothing(ctx, v) &&
+                func__charset(&args[i].type)->ascii_superset;
+        if (taken) {
+            TRY(store_into(ctx, &args[0], &args[i].type, v, true, &taken));
+        }
+    }
+    *ret = texts && !taken &&
+           (args[0].type.id == TYPE_TIME || args[1].type.id == TYPE_TIME ||
+            args[2].type.id == TYPE_TIME);
+    return ERR_OK;
+}
+
 /* How 1525 names the type of dates. */
 static unsigned name_of(const struct sql_type *date)
 {
