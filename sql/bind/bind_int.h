@@ -693,9 +693,9 @@ db_err bind__view(struct binder *b, const struct table_def *def, struct slice al
 /* Whether MySQL would change rows through the node that bind__view has made. */
 bool bind__view_could_change(const struct lnode *n);
 /* bind_view_query: what the binder has found out goes into the tree. Without effect otherwise. */
-db_err bind__complete_star(struct binder *b, const struct lcolumn *c,
-                           struct ast_select_list *io_items);
 /* unnamed: of an expression's subquery, whose columns nothing can name */
+db_err bind__complete_star(struct binder *b, const struct lcolumn *c, bool unnamed,
+                           struct ast_select_list *io_items);
 db_err bind__complete_item(struct binder *b, const struct ast_select_item *a, struct slice name,
                            bool unnamed, struct ast_select_list *io_items);
 void bind__complete_items(struct binder *b, const struct ast_select *s,

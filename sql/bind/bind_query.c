@@ -524,11 +524,40 @@ static db_err bind_values(struct binder *b, struct scope *parent, struct bsubque
     return ERR_OK;
 }
 
-static db_err bind_table(struct binder *b, const struct ast_body_table *t, struct lnode **ret,
-                         uint32_t *ret_visible)
+/* MYSQL: a view keeps SELECT of the columns that the table has now. */
+static db_err complete_table(struct binder *b, const struct ast_body_table *t, bool unnamed,
+                             struct ast_table_base *from, const struct select_item *items,
+                             uint32_t count)
+{
+    if (!b->opts->complete_tree) {
+        return ERR_OK;
+    }
+    struct ast_select *s = BIND_NEW(b, struct ast_select);
+    if (s == NULL) {
+        return ERR_NOMEM;
+    }
+    s->body = t->body;
+    s->body.kind = AST_BODY_SELECT;
+    s->from = &from->table;
+    for (uint32_t i = 0; i < count; i++) {
+        TRY(bind__complete_star(b, &items[i].column, unnamed, &s->items));
+    }
+    ((struct ast_body_table *)(uintptr_t)t)->select = s;
+    return ERR_OK;
+}
+
+static db_err bind_table(struct binder *b, struct scope *parent, struct bsubquery *sub,
+                         const struct ast_body_table *t, struct lnode **ret, uint32_t *ret_visible)
 {
     struct lnode *n;
-    TRY(bind__base_table(b, &t->name, SLICE_EMPTY, &n));
+    struct scope scope = {.place = PLACE_FIELDS, .parent = parent, .sub = sub};
+    struct ast_table_base *from = BIND_NEW(b, struct ast_table_base);
+    if (from == NULL) {
+        return ERR_NOMEM;
+    }
+    from->table.kind = AST_TABLE_BASE;
+    from->name = t->name;
+    TRY(bind__from(b, &scope, &from->table, &n));
     TRY(b->locking == NULL ? ERR_OK : bind__lock_block(b, &t->body, n));
     struct select_item *items = BIND_ARRAY(b, struct select_item, n->column_count + 1);
     uint32_t count = 0;
@@ -552,6 +581,7 @@ static db_err bind_table(struct binder *b, const struct ast_body_table *t, struc
         b->source_columns = n->columns;
         b->source_column_count = n->column_count;
     }
+    TRY(complete_table(b, t, sub != NULL, from, items, count));
     TRY(bind__project(b, items, count, &n));
     *ret = n;
     *ret_visible = count;
@@ -579,7 +609,7 @@ static db_err bind_body(struct binder *b, struct scope *parent, struct bsubquery
                            parent == NULL && sub == NULL && b->derived_depth == 0 && !operand, ret,
                            ret_visible);
     case AST_BODY_TABLE:
-        return bind_table(b, (const struct ast_body_table *)body, ret, ret_visible);
+        return bind_table(b, parent, sub, (const struct ast_body_table *)body, ret, ret_visible);
     case AST_BODY_QUERY:
         b->operand = operand;
         return bind__query(b, parent, sub, ((const struct ast_body_query *)body)->query, ret,

@@ -69,7 +69,7 @@ static db_err expand_star(struct binder *b, struct block *k, const struct ast_co
         }
         TRY(add_item(b, k, &item));
         TRY(bind__need_star(b, c));
-        TRY(bind__complete_star(b, c, io_completed));
+        TRY(bind__complete_star(b, c, k->scope.sub != NULL, io_completed));
         any = true;
     }
     if (star->table.ptr != NULL && !known_table) {

@@ -250,7 +250,7 @@ static void name_column(const struct binder *b, struct ast_column *c, const stru
     c->name = found->name;
 }
 
-db_err bind__complete_star(struct binder *b, const struct lcolumn *c,
+db_err bind__complete_star(struct binder *b, const struct lcolumn *c, bool unnamed,
                            struct ast_select_list *io_items)
 {
     if (!b->opts->complete_tree) {
@@ -264,7 +264,8 @@ db_err bind__complete_star(struct binder *b, const struct lcolumn *c,
     column->expr.kind = AST_EXPR_COLUMN;
     name_column(b, column, c);
     item->expr = &column->expr;
-    item->alias = item->text = c->name;
+    item->text = c->name;
+    item->alias = unnamed && b->derived_depth == 0 ? SLICE_EMPTY : c->name;
     return push_item(b, io_items, item);
 }
 

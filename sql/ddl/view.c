@@ -87,8 +87,11 @@ static db_err columns_of(struct ddl_ctx *ctx, const struct ast_create_view *s,
 /* A block without what makes its rows differ from its tables' rows. */
 static bool can_merge(const struct ast_query *q)
 {
-    if (q->body->kind != AST_BODY_SELECT || q->limit != NULL || q->with != NULL) {
+    if (q->limit != NULL || q->with != NULL) {
         return false;
+    }
+    if (q->body->kind != AST_BODY_SELECT) {
+        return q->body->kind == AST_BODY_TABLE;
     }
     const struct ast_select *s = (const struct ast_select *)q->body;
     if (s->group_by.count != 0 || s->having != NULL || s->from == NULL ||

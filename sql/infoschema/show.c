@@ -584,7 +584,8 @@ static db_err create_view_row(struct arena *arena, const struct catalog_snapshot
     *row = (struct show_row){
         .count = 4,
         .names = {"View", "Create View", "character_set_client", "collation_connection"},
-        .lengths = {64, 1024, 64, 64}};
+        .lengths = {64, 1024, 64, 64},
+        .of_view = true};
     row->cells[0] = t->name;
     row->cells[2] = slice_str(client == NULL ? "" : client->cs->name);
     row->cells[3] = slice_str(connection == NULL ? "" : connection->name);

@@ -30,6 +30,7 @@ struct show_row {
     const char *names[SHOW_COLUMNS_MAX];
     uint32_t lengths[SHOW_COLUMNS_MAX]; /* characters, for the result's metadata */
     struct slice cells[SHOW_COLUMNS_MAX];
+    bool of_view; /* of SHOW CREATE */
 };
 /* SHOW CREATE TABLE and SHOW CREATE DATABASE: the only row. form: as variables say. storage (may be
  * NULL) is asked for the next AUTO_INCREMENT value. Cells are in the arena. Errors: 1046, 1049,

@@ -367,6 +367,17 @@ static void print_values(struct printer *p, const struct ast_row_list *rows)
     }
 }
 
+/* MYSQL: a view keeps a SELECT. */
+static void print_table_body(struct printer *p, const struct ast_body_table *t)
+{
+    if (p->view && t->select != NULL) {
+        print_select(p, t->select);
+        return;
+    }
+    print__text(p, "TABLE ");
+    print__table_name(p, &t->name);
+}
+
 static void print_body(struct printer *p, const struct ast_body *b)
 {
     static const char *const ops[] = {" UNION ", " INTERSECT ", " EXCEPT "};
@@ -381,10 +392,7 @@ static void print_body(struct printer *p, const struct ast_body *b)
         break;
     }
     case AST_BODY_VALUES: print_values(p, &((const struct ast_values *)b)->rows); break;
-    case AST_BODY_TABLE:
-        print__text(p, "TABLE ");
-        print__table_name(p, &((const struct ast_body_table *)b)->name);
-        break;
+    case AST_BODY_TABLE: print_table_body(p, (const struct ast_body_table *)b); break;
     case AST_BODY_QUERY:
         print__text(p, "(");
         print__query(p, ((const struct ast_body_query *)b)->query);
@@ -493,7 +501,9 @@ const struct ast_body *print__first_block(const struct ast_query *query)
         b = b->kind == AST_BODY_SETOP ? ((const struct ast_setop *)b)->left
                                       : ((const struct ast_body_query *)b)->query->body;
     }
-    return b;
+    const struct ast_select *completed =
+        b->kind == AST_BODY_TABLE ? ((const struct ast_body_table *)b)->select : NULL;
+    return completed == NULL ? b : &completed->body;
 }
 
 struct slice ast_hints_in_front(const struct ast_query *query)

@@ -129,9 +129,11 @@ struct ast_values {
     struct ast_row_list rows;
 };
 
+struct ast_select;
 struct ast_body_table {
     struct ast_body body;
     struct ast_name name;
+    struct ast_select *select; /* in a completed tree: SELECT of all columns; else NULL */
 };
 
 struct ast_body_query {

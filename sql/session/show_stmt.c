@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "base/clock.h"
+#include "sql/bind/bind.h"
 #include "sql/charset/charset.h"
 #include "sql/infoschema/show.h"
 #include "sql/session/query_log.h"
@@ -83,6 +84,27 @@ static db_err show_conditions(struct statement *st, const struct ast_show *show,
     return text_result_end(&r);
 }
 
+/* MYSQL: what a view reads may be gone; its text is shown nevertheless. */
+static void tell_invalid(struct sql_session *s, const struct catalog_snapshot *snap,
+                         const struct ast_name *view)
+{
+    struct ast_body_table table = {.body = {.kind = AST_BODY_TABLE}, .name = *view};
+    struct ast_query query = {.body = &table.body};
+    struct ast_select_stmt select = {.stmt = {.kind = AST_STMT_SELECT}, .query = &query};
+    struct bind_opts bind;
+    struct bound_stmt *bound;
+    struct diag d;
+    diag_reset(&d);
+    query__bind_opts(s, snap, &bind);
+    bind.priv = NULL;
+    bind.may_use = NULL;
+    bind.warn = NULL;
+    if (bind_statement(&s->stmt_arena, &bind, &select.stmt, &d, &bound) == ERR_SQL &&
+        d.number == ER_VIEW_INVALID) {
+        diag_area_add(&s->conditions, DIAG_WARNING, &d);
+    }
+}
+
 static db_err show_create(struct statement *st, const struct ast_show *show)
 {
     struct sql_session *s = st->session;
@@ -106,6 +128,9 @@ static db_err show_create(struct statement *st, const struct ast_show *show)
         .warnings = &s->conditions};
     db_err err = show_create_row(&s->stmt_arena, snap, session__storage(s), show,
                                  s->has_schema ? s->schema : SLICE_EMPTY, &form, &s->diag, &row);
+    if (err == ERR_OK && row.of_view) {
+        tell_invalid(s, snap, &show->name);
+    }
     catalog_release(snap);
     TRY(err);
     struct text_result r;
