@@ -91,7 +91,7 @@ know).
   something, and under DISTINCT, HAVING or a subquery, the statement fails (MySQL goes on with 1).
 - Depth: an expression goes 4,000 levels deep (1436 beyond, with levels for bytes; MySQL goes by its thread's stack: 450 to 4,000, and more of NOT). Terms of AND and OR, lists
   and branches of CASE are no levels; each operand of a UNION is one.
-- Variables of the list above that MySQL's answers depend on: `lc_messages` (messages are in English), `windowing_use_high_precision` (moving sums of
+- Variables of the list above that MySQL's answers depend on: `windowing_use_high_precision` (moving sums of
   DOUBLE stay as exact as with ON), `max_sort_length` (nothing is cut), `session_track_transaction_info` (nothing is sent). What
   `explicit_defaults_for_timestamp` and `default_collation_for_utf8mb4` say counts when a prepared statement is executed (MySQL: partly when it is
   prepared), and the latter not in expressions of table definitions, which mean the same to all sessions.
@@ -197,7 +197,8 @@ know).
   (`t > @v`, 20240299) is looked for by a key without warning 1292 (MySQL tells of it once to three times); of a variable's text that is no date is told once for a
   block of rows (MySQL: of each row, which it numbers), in `IN` as of a datetime. Of variables that a subquery or another statement than SET reads wrongly (`SELECT nosuch, @@nosuch`) the first error is told in the order of names (MySQL: of variables first). Views
   keep the hints of every block (MySQL forgets some when it reads its text again, and after a table was renamed); of a common table expression that is used
-  twice they have them once. In SQL itself `lc_messages`, `max_sort_length` and
+  twice they have them once. `lc_messages` refuses the locales whose messages
+  MySQL has in other languages (1235). In SQL itself `max_sort_length` and
   `session_track_transaction_info` are among the variables above that change nothing. `sql_auto_is_null` says nothing of WHERE in HANDLER ... READ, nor of
   the text that SHOW CREATE VIEW shows of a view that was made without it.
 - A range ends at its last row: MySQL also computes the functional key parts of the row behind it, and may refuse that (3751).

@@ -57,6 +57,20 @@ static db_err unknown(struct sql_session *s, enum names_kind kind, const struct 
                                         : arena_printf(&s->stmt_arena, "%lld", (long long)v->i));
 }
 
+/* MYSQL: the locales whose messages are in another language; ours are all in English. */
+static bool has_messages_of_its_own(const char *locale)
+{
+    static const char *const languages[] = {"cs", "da", "de", "el", "es", "et", "fr", "hu",
+                                            "it", "ja", "ko", "nb", "nl", "no", "pl", "pt",
+                                            "ro", "ru", "sk", "sr", "sv", "uk"};
+    for (size_t i = 0; i < ARRAY_COUNT(languages); i++) {
+        if (strncmp(locale, languages[i], 2) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 db_err vars__find_name(struct sql_session *s, enum sysvar_id id, struct value *io)
 {
     enum names_kind kind = kind_of(id);
@@ -75,6 +89,10 @@ db_err vars__find_name(struct sql_session *s, enum sysvar_id id, struct value *i
         io->phys == PHYS_INT ? name_of_number(kind, io->u) : usual_name(kind, io->str);
     if (name == NULL) {
         return unknown(s, kind, io);
+    }
+    if (id == VAR_lc_messages && has_messages_of_its_own(name)) {
+        return my_error(&s->diag, ER_NOT_SUPPORTED_YET,
+                        "messages in a language other than English");
     }
     *io = value_str(slice_str(name), COLL_UTF8MB3_GENERAL_CI);
     return ERR_OK;
