@@ -125,12 +125,18 @@ struct sql_status {
     const struct sql_state_change *state_changes; /* session tracking, for CLIENT_SESSION_TRACK */
 };
 
-enum { SQL_TRACK_SYSVAR = 0, SQL_TRACK_SCHEMA = 1, SQL_TRACK_STATE = 2 };
+enum {
+    SQL_TRACK_SYSVAR = 0,
+    SQL_TRACK_SCHEMA = 1,
+    SQL_TRACK_STATE = 2,
+    SQL_TRACK_TXN_CHARACTERISTICS = 4,
+    SQL_TRACK_TXN_STATE = 5
+};
 struct sql_state_change {
     const struct sql_state_change *next;
     int kind;
     struct slice name;  /* SYSVAR */
-    struct slice value; /* SYSVAR, SCHEMA */
+    struct slice value; /* all but STATE */
 };
 
 /* Receives the results of one command. Per statement either `ok`, or `columns`, any number of
@@ -160,6 +166,7 @@ struct sql_session_opts {
     const char *tls_cipher, *tls_version; /* as OpenSSL names them, for ever; NULL: no TLS */
     bool unix_socket;
     bool found_rows;   /* CLIENT_FOUND_ROWS */
+    bool ends_by_ok;   /* CLIENT_DEPRECATE_EOF: what ends rows tells of changes of state */
     bool ignore_space; /* CLIENT_IGNORE_SPACE */
     bool local_files;  /* CLIENT_LOCAL_FILES */
     bool interactive;  /* wait_timeout from interactive_timeout */

@@ -219,6 +219,9 @@ static db_err scalar(struct binder *b, struct scope *scope, const struct ast_exp
         return b->opts->use != BIND_USE_ANY ? bind__definition_row(b)
                                             : my_error(b->diag, ER_OPERAND_COLUMNS, 1);
     }
+    if (b->opts->unsafe != NULL && b->stmt->unsafe) {
+        *b->opts->unsafe = true;
+    }
     *ret = e;
     return ERR_OK;
 }

@@ -72,9 +72,10 @@ struct bind_opts {
     void *env;
     bool (*user_var_type)(void *env, struct slice name, struct sql_type *ret_type,
                           uint16_t *ret_collation); /* of its text; 0: it was never set */
-    /* ERR_SQL 1193 unknown, 1238 wrong scope. */
+    /* ERR_SQL 1193 unknown, 1238 wrong scope. *ret_unsafe: see struct bound_stmt. */
     db_err (*system_var)(void *env, int scope, struct slice name, struct diag *diag,
-                         struct sql_type *ret_type, const void **ret_sysvar);
+                         struct sql_type *ret_type, const void **ret_sysvar, bool *ret_unsafe);
+    bool *unsafe; /* bind_scalar: set to true where the expression is; may be NULL */
     /* May the statement use the table or view under this alias? NULL: any. Not asked of what a view
      * uses. */
     db_err (*may_use)(void *env, struct slice schema, struct slice name, struct slice alias,

@@ -368,6 +368,7 @@ db_err bind__insert(struct binder *b, const struct ast_insert *s)
                           s->on_duplicate.count != 0 ? PRIV_UPDATE : 0u));
     TRY(insert_column_list(b, s, table, ids, view_count));
     if (s->source == AST_INSERT_QUERY) {
+        st->unsafe = st->unsafe || s->replace || st->ignore || s->on_duplicate.count != 0;
         TRY(insert_query(b, s));
     } else {
         TRY(insert_values(b, s, table));
@@ -707,6 +708,7 @@ db_err bind__update(struct binder *b, const struct ast_update *s)
     struct lnode *from;
     st->ignore = (s->flags & AST_DML_IGNORE) != 0;
     b->func.strict = !st->ignore && (b->opts->sql_mode & SQL_MODE_STRICT) != 0;
+    st->unsafe = st->unsafe || st->ignore;
     TRY(bind__push_ctes(b, NULL, NULL, s->with));
     if (bind__is_told(b, s)) {
         return tell_where_first(b, s->table, s->where);

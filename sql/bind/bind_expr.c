@@ -439,8 +439,10 @@ static db_err bind_sys_var(struct binder *b, const struct ast_sys_var *v, struct
     }
     struct sql_type t;
     const void *sysvar = NULL;
+    bool unsafe = false;
     b->stmt->uses_variables = true;
-    TRY(b->opts->system_var(b->opts->env, v->scope, v->name, b->diag, &t, &sysvar));
+    TRY(b->opts->system_var(b->opts->env, v->scope, v->name, b->diag, &t, &sysvar, &unsafe));
+    b->stmt->unsafe = b->stmt->unsafe || unsafe;
     struct bexpr *e = bind__new(b, BEXPR_SYSTEM_VAR, &t, 0);
     if (e == NULL) {
         return ERR_NOMEM;

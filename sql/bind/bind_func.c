@@ -415,6 +415,7 @@ db_err bind__func(struct binder *b, struct scope *scope, const struct ast_func *
     if (!count_fits(lazy, def, n)) {
         return my_error(b->diag, ER_WRONG_PARAMCOUNT_TO_NATIVE_FCT, name);
     }
+    b->stmt->unsafe = b->stmt->unsafe || (def != NULL && (def->flags & FUNC_UNSAFE) != 0);
     TRY(lazy != NULL ? call_lazy(b, lazy, args, n, ret) : bind__call(b, def, args, n, ret));
     return using_charset(b, f, ret);
 }

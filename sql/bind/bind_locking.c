@@ -192,6 +192,7 @@ static db_err lock_table(struct binder *b, const struct ast_locking *l, struct l
         TRY(exclusive ? bind__need_lock(b, n->u.table.need) : ERR_OK);
         n->u.table.lock = exclusive ? ROW_LOCK_EXCLUSIVE : ROW_LOCK_SHARED;
         n->u.table.wait = (enum row_lock_wait)l->wait;
+        b->stmt->unsafe = b->stmt->unsafe || n->u.table.wait != ROW_LOCK_WAIT;
         b->stmt->read_only = false;
     }
     return ERR_OK;

@@ -473,6 +473,7 @@ db_err bind__limit(struct binder *b, const struct ast_limit *limit, bool calc_fo
         return ERR_NOMEM;
     }
     struct scope none = {.place = PLACE_LIMIT};
+    b->stmt->unsafe = b->stmt->unsafe || limit != NULL;
     if (limit != NULL) {
         TRY(limit_number(b, limit->count));
         TRY(limit_number(b, limit->offset));

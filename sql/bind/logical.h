@@ -351,7 +351,8 @@ struct bound_stmt {
     bool updatable; /* bind_view_query: MySQL would change rows through it */
     bool read_only; /* takes no locks */
     bool uses_tables;
-    bool uses_variables;            /* @name or @@name stands in it */
+    bool uses_variables; /* @name or @@name stands in it */
+    bool unsafe; /* MYSQL: from a log of statements it might do something else than it does now */
     const struct early_cast *early; /* the last first */
     uint32_t early_count;
     bool hinted;                      /* optimizer hints stand in it */

@@ -11,7 +11,15 @@ struct vtable_rows {
     db_err (*add)(struct vtable_rows *rows, const struct value *values);
 };
 
+/* What MySQL has instead. */
+enum vtable_kind {
+    VTABLE_OF_DICTIONARY, /* a view of tables that have transactions, or such a table */
+    VTABLE_WITHOUT_TRANSACTIONS,
+    VTABLE_OF_NO_ENGINE
+};
+
 struct vtable_provider {
+    enum vtable_kind kind;
     /* Makes all rows. `session` is the exec_ctx's session (sql/session). May park. arena: scratch
      * for this call. */
     db_err (*fill)(const struct table_def *table, void *session, struct arena *arena,

@@ -144,6 +144,8 @@ enum func_flags {
      * it, then the second, the third, the first. */
     FUNC_THIRD_FIRST = 1 << 29,
     FUNC_FOURTH_FIRST = 1 << 30,
+    /* MYSQL: a statement that calls it would do something else if it was run again from a log. */
+    FUNC_UNSAFE = 1u << 31,
     FUNC_ORDERS = FUNC_FROM_LAST | FUNC_FIRST_LAST | FUNC_LAST_SECOND | FUNC_SECOND_FIRST |
                   FUNC_THIRD_FIRST | FUNC_FOURTH_FIRST,
 };

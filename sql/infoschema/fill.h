@@ -57,6 +57,7 @@ db_err is__expression(struct is_rows *r, struct slice text, struct slice *ret);
 const char *is__column_key(const struct table_def *t, uint32_t ordinal);
 
 #define IS_TABLE(name, fill)    db_err is__fill_##fill(struct is_rows *r);
+#define MEM_TABLE(name, fill)   db_err is__fill_##fill(struct is_rows *r);
 #define PS_TABLE(name, fill)    db_err is__fill_##fill(struct is_rows *r);
 #define MYSQL_TABLE(name, fill) db_err is__fill_##fill(struct is_rows *r);
 #define IS_COLUMN(name, type, length, nullable, collation, members)
@@ -68,6 +69,7 @@ const char *is__column_key(const struct table_def *t, uint32_t ordinal);
 #include "sql/infoschema/tables.def"
 #pragma GCC diagnostic pop
 #undef IS_TABLE
+#undef MEM_TABLE
 #undef PS_TABLE
 #undef MYSQL_TABLE
 #undef IS_COLUMN

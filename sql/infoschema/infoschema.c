@@ -12,7 +12,8 @@
 #include "sql/types/timezone.h"
 
 enum is_type {
-    IS_TYPE_TABLE, /* the row begins a table */
+    IS_TYPE_TABLE,
+    IS_TYPE_MEM_TABLE, /* the row begins a table */
     IS_TYPE_PERF_TABLE,
     IS_TYPE_MYSQL_TABLE,
     IS_TYPE_TINYINT,
@@ -48,6 +49,7 @@ struct def_row {
 
 static const struct def_row def_rows[] = {
 #define IS_TABLE(name, fill)    {#name, is__fill_##fill, IS_TYPE_TABLE, 0, false, 0, NULL},
+#define MEM_TABLE(name, fill)   {#name, is__fill_##fill, IS_TYPE_MEM_TABLE, 0, false, 0, NULL},
 #define PS_TABLE(name, fill)    {#name, is__fill_##fill, IS_TYPE_PERF_TABLE, 0, false, 0, NULL},
 #define MYSQL_TABLE(name, fill) {#name, is__fill_##fill, IS_TYPE_MYSQL_TABLE, 0, false, 0, NULL},
 #define IS_COLUMN(name, type, length, nullable, collation, members)                                \
@@ -57,6 +59,7 @@ static const struct def_row def_rows[] = {
 #include "sql/infoschema/perf_tables.def"
 #include "sql/infoschema/mysql_tables.def"
 #undef IS_TABLE
+#undef MEM_TABLE
 #undef PS_TABLE
 #undef MYSQL_TABLE
 #undef IS_COLUMN
@@ -313,6 +316,7 @@ static db_err type_of(struct arena *a, const struct def_row *d, struct sql_type 
         *ret = type_names_of(d->type == IS_TYPE_ENUM ? TYPE_ENUM : TYPE_SET, names, d->collation);
         break;
     case IS_TYPE_TABLE:
+    case IS_TYPE_MEM_TABLE:
     case IS_TYPE_PERF_TABLE:
     case IS_TYPE_MYSQL_TABLE: return ERR_INVALID;
     }
@@ -336,6 +340,9 @@ static db_err add_table(struct catalog *catalog, struct infoschema *is,
         c[i].default_kind = d[i + 1].nullable ? DEFAULT_NULL : DEFAULT_NONE;
     }
     t->provider.fill = fill;
+    t->provider.kind = d->type == IS_TYPE_PERF_TABLE  ? VTABLE_WITHOUT_TRANSACTIONS
+                       : d->type == IS_TYPE_MEM_TABLE ? VTABLE_OF_NO_ENGINE
+                                                      : VTABLE_OF_DICTIONARY;
     t->ops = ops;
     t->fill = d->fill;
     bool perf = d->type == IS_TYPE_PERF_TABLE;

@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/fiber.h"
 #include "sql/catalog/catalog.h"
+#include "sql/catalog/vtable_provider.h"
 #include "sql/opt/opt_int.h"
 
 struct plan *plan_new(struct mem_tracker *mem)
@@ -61,13 +62,34 @@ static void add_table(struct plan *p, const struct table_def *t)
     p->tables[p->table_count++] = t;
 }
 
-static void list_tables(struct plan *p, const struct lnode *n)
+static bool is_target(const struct bound_stmt *s, const struct lnode *table)
+{
+    for (uint32_t i = 0; i < s->target_count; i++) {
+        if (s->targets[i].table_node == table) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static uint8_t use_of(const struct bound_stmt *s, const struct lnode *n)
+{
+    const struct table_def *t = n->u.table.def;
+    if (t->kind == TABLE_VIRTUAL && t->provider->kind != VTABLE_OF_DICTIONARY) {
+        return t->provider->kind == VTABLE_OF_NO_ENGINE ? 0 : PLAN_USE_READS_OTHER;
+    }
+    return is_target(s, n) || n->u.table.lock == ROW_LOCK_EXCLUSIVE ? PLAN_USE_WRITES
+                                                                    : PLAN_USE_READS;
+}
+
+static void list_tables(struct optimizer *o, const struct lnode *n)
 {
     if (n->kind == LNODE_TABLE) {
-        add_table(p, n->u.table.def);
+        add_table(o->plan, n->u.table.def);
+        o->plan->use |= use_of(o->stmt, n);
     }
     for (uint32_t i = 0; i < n->child_count; i++) {
-        list_tables(p, n->children[i]);
+        list_tables(o, n->children[i]);
     }
 }
 
@@ -87,17 +109,18 @@ static db_err collect_tables(struct optimizer *o)
     }
     for (uint32_t i = 0; i < s->target_count; i++) {
         add_table(o->plan, s->targets[i].def);
+        o->plan->use |= PLAN_USE_WRITES;
     }
     for (uint32_t i = 0; i < s->view_count; i++) {
         add_table(o->plan, s->views[i]);
     }
-    list_tables(o->plan, s->root);
+    list_tables(o, s->root);
     for (uint32_t i = 0; i < s->subquery_count; i++) {
-        list_tables(o->plan, s->subqueries[i]->root);
+        list_tables(o, s->subqueries[i]->root);
     }
     for (uint32_t i = 0; i < s->cte_count; i++) {
         if (s->ctes[i] != NULL) {
-            list_tables(o->plan, s->ctes[i]);
+            list_tables(o, s->ctes[i]);
         }
     }
     return ERR_OK;
@@ -187,6 +210,7 @@ db_err optimize(struct plan *plan, struct bound_stmt *stmt, const struct opt_opt
     plan->into_var_count = stmt->into_var_count;
     plan->into_file = stmt->into_file;
     plan->cacheable = !stmt->session_bound && stmt->into_var_count == 0 && stmt->into_file == NULL;
+    plan->use = stmt->unsafe ? PLAN_USE_UNSAFE : 0;
     TRY(collect_tables(&o));
     TRY(opt__inline_ctes(&o));
     TRY(opt__unnest(&o, &stmt->root, false)); /* before the subqueries are planned on their own */

@@ -332,6 +332,15 @@ struct plan_reads {
     uint32_t temporaries; /* results that are kept while they come together */
 };
 
+/* What a plan does to tables, as MySQL counts it: FOR UPDATE writes, and tables without
+ * transactions are apart. */
+enum plan_use {
+    PLAN_USE_READS = 1,
+    PLAN_USE_READS_OTHER = 2,
+    PLAN_USE_WRITES = 4,
+    PLAN_USE_UNSAFE = 8 /* see struct bound_stmt */
+};
+
 struct plan {
     enum plan_shape shape;
     enum bound_kind kind;
@@ -352,6 +361,7 @@ struct plan {
     bool read_only; /* takes no locks, changes nothing */
     bool uses_tables;
     bool cacheable;
+    uint8_t use;            /* enum plan_use */
     uint64_t time_limit_ms; /* MAX_EXECUTION_TIME of a SELECT; 0: none */
     bool has_reads;         /* any of `reads` is not 0 */
     struct plan_reads reads;

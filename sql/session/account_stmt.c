@@ -663,7 +663,7 @@ db_err account__run(struct statement *st, const struct ast_stmt *ast, bool *ret_
     case AST_STMT_GRANT:
     case AST_STMT_REVOKE:
     case AST_STMT_SET_PASSWORD: {
-        TRY(txn__implicit_commit(s));
+        TRY(txn__commit_to_change(s));
         TRY(global_lock__change_definitions(s));
         db_err err = global_lock__accounts(s);
         err = err == ERR_OK ? change_accounts(st, ast) : err;

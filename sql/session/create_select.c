@@ -102,7 +102,7 @@ db_err session__create_select(struct statement *st, const struct ast_create_tabl
     bool tells;
     const struct catalog_snapshot *snap;
     if (!c->temporary) {
-        TRY(txn__implicit_commit(s));
+        TRY(txn__commit_to_change(s));
     }
     TRY(session__snapshot(s, &snap));
     struct slice schema = c->name.schema.ptr != NULL ? c->name.schema : s->env.current_schema;

@@ -333,6 +333,9 @@ db_err query__explain(struct statement *st, const struct ast_explain *e)
     TRY(choose_format(&x));
     TRY(check_form(&x));
     db_err err = e->for_connection ? running_plan(&x) : plan_in_schema(&x);
+    if (err == ERR_OK && !e->for_connection && s->txn_track.on) {
+        track_txn__use_plan(s, x.plan, false);
+    }
     if (err == ERR_OK) {
         err = x.plan == NULL ? session__ok(st, 0, SLICE_EMPTY) : answer(&x); /* NULL: it is idle */
     }

@@ -394,6 +394,7 @@ static db_err run_plan(struct statement *st, struct open_handler *h, const struc
     enum exec_pushdown pushdown = s->vars.pushdown;
     s->vars.pushdown = EXEC_PUSHDOWN_OFF;
     st->walk = &walk;
+    st->shows = true;
     db_err err = query__execute(st, plan);
     st->walk = NULL;
     s->vars.pushdown = pushdown;

@@ -164,7 +164,10 @@ db_err query__eval(struct sql_session *s, const struct ast_expr *e, struct value
     TRY(session__snapshot(s, &snap));
     query__bind_opts(s, snap, &bind);
     query__bind_params(s->prepared, &bind);
+    bool unsafe = false;
+    bind.unsafe = &unsafe;
     db_err err = bind_scalar(&s->stmt_arena, &bind, e, NULL, &s->diag, &bound);
+    track_txn__use(s, unsafe ? TRACK_UNSAFE : 0);
     if (err == ERR_OK && bound->has_subquery) {
         catalog_release(snap);
         return eval_as_query(s, e, ret);
@@ -597,6 +600,7 @@ static db_err answer_select(struct statement *st, const struct exec_ctx *ctx,
     s->row_count = -1;
     st->status.server_status = session__status(s);
     st->status.warnings = sql_session_warning_count(s);
+    TRY(result__told(st));
     return st->sink->ops->end(st->sink, &st->status, st->more);
 }
 
@@ -663,6 +667,9 @@ static db_err execute_once(struct statement *st, struct plan *plan, struct value
             return txn__end_statement(s, begun);
         }
         TRY(still_planned(s, plan, mark));
+    }
+    if (UNLIKELY(s->txn_track.on)) {
+        track_txn__use_plan(s, plan, st->shows);
     }
     arena_init(&target.text, NULL, &s->mem, 0);
     make_context(st, plan, &cast, &ctx);

@@ -352,6 +352,16 @@ db_err text_result_row(struct text_result *r, const struct slice *cells)
     return ERR_OK;
 }
 
+db_err result__told(struct statement *st)
+{
+    struct sql_session *s = st->session;
+    if (s->is_own_query) {
+        return ERR_OK;
+    }
+    track_txn__use(s, TRACK_RESULT);
+    return s->opts.ends_by_ok ? track__answer(st) : ERR_OK;
+}
+
 db_err text_result_end(struct text_result *r)
 {
     TRY(flush(r));
@@ -359,5 +369,6 @@ db_err text_result_end(struct text_result *r)
     st->session->row_count = -1;
     st->status.server_status = session__status(st->session);
     st->status.warnings = r->no_warnings ? 0 : sql_session_warning_count(st->session);
+    TRY(result__told(st));
     return st->sink->ops->end(st->sink, &st->status, st->more);
 }

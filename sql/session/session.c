@@ -271,8 +271,11 @@ static void state_init(struct sql_session *s)
     s->last_insert_id = 0;
     s->env.last_insert_id = 0;
     s->row_count = s->found_rows = 0;
-    s->has_next_isolation = s->has_next_access = false;
+    s->next = (struct txn_next){0};
+    s->txn_track = (struct txn_track){0};
     vars__refresh(s);
+    track_txn__switched(s);
+    s->txn_track.again = false;
 }
 
 /* The most that there were at once. */

@@ -189,6 +189,32 @@ struct var_types {
     } * first;
 };
 
+/* What SET TRANSACTION has said, until a transaction has ended and none is chained to it. */
+struct txn_next {
+    bool has_isolation, has_access, read_only;
+    enum storage_isolation isolation;
+};
+
+/* What clients are told of the transaction: track_txn.c. */
+enum track_flags {
+    TRACK_EXPLICIT = 1,
+    TRACK_IMPLICIT = 2,
+    TRACK_READ = 4,
+    TRACK_READ_OTHER = 8, /* of tables without transactions */
+    TRACK_WRITE = 16,
+    TRACK_UNSAFE = 32,
+    TRACK_RESULT = 64, /* rows were sent */
+    TRACK_SNAPSHOT = 128,
+    TRACK_LOCKED = 256 /* LOCK TABLES */
+};
+struct txn_track {
+    uint16_t now, told; /* enum track_flags */
+    uint8_t isolation;  /* 1 + enum storage_isolation, for one transaction; 0: the session's */
+    enum { TRACK_ACCESS_DEFAULT, TRACK_READ_WRITE, TRACK_READ_ONLY } access;
+    bool on;    /* session_track_transaction_info is not OFF */
+    bool again; /* the characteristics are to be told */
+};
+
 struct savepoint {
     struct savepoint *outer;
     struct slice name;
@@ -288,8 +314,8 @@ struct sql_session {
                          * says */
     bool txn_read_only;
     uint64_t txn_licence; /* of the cluster, when it began; 0: there is no cluster */
-    enum storage_isolation next_isolation;
-    bool has_next_isolation, next_read_only, has_next_access;
+    struct txn_next next;
+    struct txn_track txn_track;
     struct savepoint *savepoints;
     struct arena txn_arena;
     const struct catalog_snapshot *is_snapshot; /* of the statement that runs */
@@ -369,6 +395,7 @@ struct statement {
     bool bulk_change;  /* it changes more rows than fit (bulk_change.h) */
     bool bulk_refused; /* somebody holds rows of the table: locks of rows first */
     bool no_bulk;      /* its rows must be looked at one by one (struct exec_ctx, may_bulk) */
+    bool shows;        /* SHOW and DESCRIBE, which are a SELECT of ours */
     bool holds_answer; /* session__ok only fills `status`: the statement is a part of another */
     const struct load_input *load;   /* LOAD DATA: its file (sql/exec/load_reader.h) */
     struct node_counters *counters;  /* EXPLAIN ANALYZE: the statement runs, nothing is answered */
@@ -530,6 +557,8 @@ db_err text_result_begin_typed(struct statement *st, struct text_result *r,
                                const char *const *names, const struct sql_type *types,
                                uint32_t count);
 db_err text_result_row(struct text_result *r, const struct slice *cells); /* ptr NULL: NULL */
+/* Rows were sent: what their end tells of the session, in st->status. */
+db_err result__told(struct statement *st);
 db_err text_result_end(struct text_result *r);
 
 /* txn_ctl.c */
@@ -538,10 +567,16 @@ db_err txn__end_statement(struct sql_session *s, db_err err);
 db_err txn__start(struct sql_session *s, const struct ast_begin *b);
 db_err txn__commit(struct sql_session *s);
 void txn__rollback(struct sql_session *s);
+/* What SET TRANSACTION has said is over. */
+void txn__forget_next(struct sql_session *s);
 db_err txn__savepoint(struct sql_session *s, const struct ast_savepoint *sp);
 db_err txn__rollback_to(struct sql_session *s, const struct ast_savepoint *sp);
 db_err txn__release(struct sql_session *s, const struct ast_savepoint *sp);
 db_err txn__implicit_commit(struct sql_session *s);
+/* That, in front of a statement that may not run where the session is read-only (1792). */
+db_err txn__commit_to_change(struct sql_session *s);
+/* The transaction, or the next one when there is none. */
+bool txn__is_read_only(const struct sql_session *s);
 
 /* The options of a transaction that begins now. */
 /* The cluster's licence for what begins now, in s->txn_licence; waited for when it has run out, as
@@ -633,7 +668,7 @@ MUST_USE db_err vars__check_scope(struct sql_session *s, enum sysvar_id id, enum
 void vars__insert_id_used(struct sql_session *s);
 void vars__free(struct sql_session *s);
 db_err vars__bind_system(void *env, int scope, struct slice name, struct diag *diag,
-                         struct sql_type *ret_type, const void **ret_sysvar);
+                         struct sql_type *ret_type, const void **ret_sysvar, bool *ret_unsafe);
 bool vars__bind_user(void *env, struct slice name, struct sql_type *ret_type,
                      uint16_t *ret_collation);
 extern const struct exec_var_ops session_var_ops;
@@ -688,6 +723,20 @@ void hints__resource_group(struct sql_session *s, const struct ast_stmt *ast);
 void track__variable(struct sql_session *s, enum sysvar_id id);
 /* What the answer tells of the session's state (session_track_*), in st->status. */
 db_err track__answer(struct statement *st);
+/* In front of what the list holds. */
+db_err track__tell(struct statement *st, int kind, struct slice name, struct slice value,
+                   const struct sql_state_change **io);
+
+/* track_txn.c: what has become of the transaction. */
+void track_txn__begin(struct sql_session *s, bool snapshot);
+void track_txn__end(struct sql_session *s);
+void track_txn__use(struct sql_session *s, unsigned what); /* enum track_flags */
+void track_txn__use_plan(struct sql_session *s, const struct plan *plan, bool shows);
+void track_txn__unlock(struct sql_session *s);
+void track_txn__next(struct sql_session *s);     /* session.next is another */
+void track_txn__switched(struct sql_session *s); /* session_track_transaction_info was set */
+bool track_txn__has_news(const struct sql_session *s);
+db_err track_txn__tell(struct statement *st, const struct sql_state_change **io);
 
 /* guards.c */
 /* Before anything is written: 1290. */

@@ -189,14 +189,65 @@ static db_err check_use(struct sql_session *s, const struct ast_set_item *i)
     return vars__check_scope(s, id, i->scope);
 }
 
+static bool of_isolation(enum sysvar_id id)
+{
+    return id == VAR_transaction_isolation || id == VAR_tx_isolation;
+}
+
+static bool of_transaction(enum sysvar_id id)
+{
+    return of_isolation(id) || id == VAR_transaction_read_only || id == VAR_tx_read_only;
+}
+
+static bool in_transaction(const struct sql_session *s)
+{
+    return s->txn_mode == TXN_EXPLICIT || s->txn_mode == TXN_IMPLICIT;
+}
+
+/* MYSQL: SET @@transaction_isolation is of the next transaction, as SET TRANSACTION is. */
+static db_err set_next(struct sql_session *s, enum sysvar_id id, const struct value *v)
+{
+    static const uint8_t levels[] = {STORAGE_READ_UNCOMMITTED, STORAGE_READ_COMMITTED,
+                                     STORAGE_REPEATABLE_READ, STORAGE_SERIALIZABLE};
+    struct sysvar_value x;
+    if (in_transaction(s)) {
+        return my_error(&s->diag, ER_CANT_CHANGE_TX_CHARACTERISTICS);
+    }
+    TRY(vars__wanted(s, id, AST_SCOPE_SESSION, v, &x));
+    if (of_isolation(id)) {
+        s->next.has_isolation = true;
+        s->next.isolation = (enum storage_isolation)levels[x.i & 3];
+    } else {
+        s->next.has_access = true;
+        s->next.read_only = x.i != 0;
+    }
+    track_txn__next(s);
+    return ERR_OK;
+}
+
+/* MYSQL: what the session is set to takes the place of what was said for one transaction. */
+static void forget_next(struct sql_session *s, enum sysvar_id id, enum ast_scope scope)
+{
+    bool session = scope == AST_SCOPE_DEFAULT || scope == AST_SCOPE_SESSION;
+    if (!session || !of_transaction(id) || in_transaction(s)) {
+        return;
+    }
+    if (of_isolation(id)) {
+        s->next.has_isolation = false;
+    } else {
+        s->next.has_access = false;
+    }
+    track_txn__next(s);
+}
+
 static db_err set_system(struct sql_session *s, const struct ast_set_item *i, const struct value *v)
 {
     enum sysvar_id id = sysvar_find(i->name);
-    bool isolation = id == VAR_transaction_isolation || id == VAR_tx_isolation;
-    if (isolation && i->scope == AST_SCOPE_DEFAULT && i->at_at && s->txn_mode == TXN_EXPLICIT) {
-        return my_error(&s->diag, ER_CANT_CHANGE_TX_CHARACTERISTICS);
+    if (of_transaction(id) && i->scope == AST_SCOPE_DEFAULT && i->at_at) {
+        return set_next(s, id, v);
     }
     TRY(vars__set(s, id, i->scope, v));
+    forget_next(s, id, i->scope);
     if (id == VAR_restrict_fk_on_non_standard_key) {
         warn_non_standard_key(s);
     }
@@ -290,22 +341,25 @@ db_err set__transaction(struct statement *st, const struct ast_set_transaction *
     TRY(access__variable(s, VAR_transaction_isolation, t->scope));
     if (t->isolation != AST_ISO_UNSET) {
         if (t->scope == AST_SCOPE_DEFAULT) {
-            s->has_next_isolation = true;
-            s->next_isolation = (enum storage_isolation)levels[t->isolation];
+            s->next.has_isolation = true;
+            s->next.isolation = (enum storage_isolation)levels[t->isolation];
         } else {
             struct value v = value_str(slice_str(names[t->isolation]), COLL_UTF8MB3_GENERAL_CI);
             TRY(vars__set(s, VAR_transaction_isolation, t->scope, &v));
+            forget_next(s, VAR_transaction_isolation, t->scope);
         }
     }
     if (t->access != AST_ACCESS_UNSET) {
         bool read_only = t->access == AST_ACCESS_READ_ONLY;
         if (t->scope == AST_SCOPE_DEFAULT) {
-            s->has_next_access = true;
-            s->next_read_only = read_only;
+            s->next.has_access = true;
+            s->next.read_only = read_only;
         } else {
             struct value v = value_int(read_only);
             TRY(vars__set(s, VAR_transaction_read_only, t->scope, &v));
+            forget_next(s, VAR_transaction_read_only, t->scope);
         }
     }
+    track_txn__next(s);
     return session__ok(st, 0, SLICE_EMPTY);
 }

@@ -109,10 +109,13 @@ db_err session__ddl(struct statement *st, const struct ast_stmt *ast,
     if (locked) {
         TRY(table_locks__check_ddl(s, ast));
     }
+    if (own) {
+        track_txn__end(s); /* MYSQL: it is told so, though the transaction goes on */
+    }
     if (!own) {
-        TRY(txn__implicit_commit(s));
+        TRY(txn__commit_to_change(s));
         TRY(drops_temporaries(s, ast) ? ERR_OK : global_lock__change_definitions(s));
-    } else if (s->txn_mode != TXN_NONE && s->txn_read_only) {
+    } else if (txn__is_read_only(s)) {
         return my_error(&s->diag, ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION);
     }
     TRY(txn__wait_licence(s));
@@ -199,7 +202,6 @@ static db_err run_ddl(struct statement *st, const struct ast_stmt *ast)
 static db_err run_txn_end(struct statement *st, const struct ast_txn_end *e, bool commit)
 {
     struct sql_session *s = st->session;
-    bool read_only = s->txn_read_only;
     if (commit) {
         TRY(txn__commit(s));
     } else {
@@ -207,9 +209,10 @@ static db_err run_txn_end(struct statement *st, const struct ast_txn_end *e, boo
         txn__rollback(s);
     }
     if (e->chain == AST_YES) {
-        struct ast_begin again = {.access =
-                                      read_only ? AST_ACCESS_READ_ONLY : AST_ACCESS_READ_WRITE};
+        struct ast_begin again = {.access = AST_ACCESS_UNSET};
         TRY(txn__start(s, &again));
+    } else {
+        txn__forget_next(s);
     }
     if (e->release == AST_YES) {
         atomic_store(&s->killed, 2);
@@ -268,6 +271,7 @@ static db_err run_show_like(struct statement *st, const struct ast_stmt *ast)
         s->shows_charsets = what == AST_SHOW_CHARACTER_SET || what == AST_SHOW_COLLATION;
         atomic_store_explicit(&s->lists_sessions, what == AST_SHOW_PROCESSLIST,
                               memory_order_relaxed);
+        st->shows = true;
         err = query__run_text(st, sql);
         s->shows_status = s->shows_charsets = false;
         atomic_store_explicit(&s->lists_sessions, false, memory_order_relaxed);
@@ -387,6 +391,8 @@ db_err session__run(struct statement *st, const struct ast_stmt *ast)
         return set__run(st, (const struct ast_set *)ast);
     case AST_STMT_RESET_PERSIST: return globals__reset(st, (const struct ast_reset_persist *)ast);
     case AST_STMT_SET_TRANSACTION:
+        st->session->state_changed =
+            ((const struct ast_set_transaction *)ast)->scope == AST_SCOPE_SESSION;
         return set__transaction(st, (const struct ast_set_transaction *)ast);
     case AST_STMT_USE: return run_use(st, (const struct ast_use *)ast);
     case AST_STMT_SHOW:

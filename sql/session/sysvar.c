@@ -30,6 +30,7 @@
 #define NODE      SYSVAR_NODE
 #define NOPERSIST SYSVAR_NOPERSIST
 #define HINT      SYSVAR_HINT
+#define LOGGED    SYSVAR_LOGGED
 const struct sysvar_def sysvar_defs[VAR__COUNT] = {
 #define SYSVAR(name, scope, type, def, min, max, allowed, flags)                                   \
     [VAR_##name] = {#name, scope, type, flags, def, (uint64_t)(min), (uint64_t)(max), allowed},
@@ -55,6 +56,7 @@ const struct sysvar_def sysvar_defs[VAR__COUNT] = {
 #undef NODE
 #undef NOPERSIST
 #undef HINT
+#undef LOGGED
 
 static int name_order(struct slice name, const char *def)
 {

@@ -31,7 +31,8 @@ enum sysvar_flags {
     SYSVAR_APPLIER = 32,
     SYSVAR_NODE = 64,
     SYSVAR_NOPERSIST = 128,
-    SYSVAR_HINT = 256
+    SYSVAR_HINT = 256,
+    SYSVAR_LOGGED = 512
 };
 
 enum sysvar_id {

@@ -270,6 +270,7 @@ static db_err checksum_one(struct statement *st, const struct ast_table_admin *a
         err = my_error(&s->diag, ER_WRONG_OBJECT, arena_strdup(&s->stmt_arena, schema),
                        arena_strdup(&s->stmt_arena, shown), "BASE TABLE");
     } else if (err == ERR_OK && (a->flags & AST_ADMIN_QUICK) == 0) {
+        track_txn__use(s, TRACK_READ);
         err = checksum_table(st, t, &sum);
         counts = err == ERR_OK;
     }
@@ -321,7 +322,8 @@ db_err table_admin__run(struct statement *st, const struct ast_table_admin *a)
     if (a->op == AST_ADMIN_CHECKSUM) {
         return checksum(st, a);
     }
-    TRY(txn__implicit_commit(s));
+    bool changes = a->op == AST_ADMIN_OPTIMIZE || a->op == AST_ADMIN_REPAIR;
+    TRY(changes ? txn__commit_to_change(s) : txn__implicit_commit(s));
     for (uint32_t i = 0; i < a->tables.count; i++) {
         TRY(run_one(&r, a->tables.items[i]));
     }

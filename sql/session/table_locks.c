@@ -239,17 +239,30 @@ static db_err lock_list(struct sql_session *s, const struct ast_lock_item_list *
     return err;
 }
 
+static db_err lock_items(struct sql_session *s, const struct ast_lock_item_list *items)
+{
+    bool writes = false;
+    for (uint32_t i = 0; i < items->count; i++) {
+        writes = writes || items->items[i]->write;
+    }
+    if (writes && s->global_locks.read) {
+        return my_error(&s->diag, ER_CANT_UPDATE_WITH_READLOCK);
+    }
+    TRY(writes ? txn__commit_to_change(s) : txn__implicit_commit(s));
+    table_locks__release(s);
+    track_txn__unlock(s);
+    TRY(lock_list(s, items));
+    track_txn__use(s, TRACK_LOCKED);
+    return ERR_OK;
+}
+
 db_err table_locks__lock(struct statement *st, const struct ast_lock_item_list *items)
 {
     struct sql_session *s = st->session;
-    for (uint32_t i = 0; i < items->count && s->global_locks.read; i++) {
-        if (items->items[i]->write) {
-            return my_error(&s->diag, ER_CANT_UPDATE_WITH_READLOCK);
-        }
+    TRY(lock_items(s, items));
+    for (uint32_t i = 0; i < s->table_locks.count; i++) {
+        track_txn__use(s, s->table_locks.list[i].write ? TRACK_WRITE : TRACK_READ);
     }
-    TRY(txn__implicit_commit(s));
-    table_locks__release(s);
-    TRY(lock_list(s, items));
     return session__ok(st, 0, SLICE_EMPTY);
 }
 
@@ -259,6 +272,7 @@ db_err table_locks__unlock(struct statement *st)
     if (table_locks__active(s)) { /* MYSQL: only then is the transaction committed */
         db_err err = txn__implicit_commit(s);
         table_locks__release(s);
+        track_txn__unlock(s);
         TRY(err);
     }
     global_lock__unlock_read(s);
@@ -292,7 +306,8 @@ db_err table_locks__flush(struct statement *st, const struct ast_name_list *tabl
     catalog_release(snap);
     TRY(err);
     struct ast_lock_item_list all = {.items = list, .count = tables->count};
-    return table_locks__lock(st, &all);
+    TRY(lock_items(s, &all));
+    return session__ok(st, 0, SLICE_EMPTY);
 }
 
 /* ---- what statements may use ---- */

@@ -40,7 +40,7 @@ static bool is_listed(struct slice list, const char *name)
 }
 
 /* In front of those that are there. */
-static db_err tell(struct statement *st, int kind, struct slice name, struct slice value,
+db_err track__tell(struct statement *st, int kind, struct slice name, struct slice value,
                    const struct sql_state_change **io)
 {
     struct sql_state_change *c = ARENA_NEW(&st->session->stmt_arena, struct sql_state_change);
@@ -73,21 +73,25 @@ static bool is_changed(const struct sql_session *s, unsigned id)
     return false;
 }
 
-/* MYSQL: variables by name, the database, then that something has changed. */
+/* MYSQL: variables by name, the database, that something has changed, the transaction. */
 db_err track__answer(struct statement *st)
 {
     struct sql_session *s = st->session;
     const struct sql_state_change *list = NULL;
     const struct sql_state_change *schema = st->status.state_changes;
     struct slice names;
-    if (!s->state_changed && schema == NULL) {
+    bool of_txn = track_txn__has_news(s);
+    if (!s->state_changed && schema == NULL && !of_txn) {
         return ERR_OK;
     }
-    if (tells_state(s)) {
-        TRY(tell(st, SQL_TRACK_STATE, SLICE_EMPTY, SLICE_LIT("1"), &list));
+    if (of_txn) {
+        TRY(track_txn__tell(st, &list));
+    }
+    if ((s->state_changed || schema != NULL) && tells_state(s)) {
+        TRY(track__tell(st, SQL_TRACK_STATE, SLICE_EMPTY, SLICE_LIT("1"), &list));
     }
     if (schema != NULL && vars__get(s, VAR_session_track_schema)->i != 0) {
-        TRY(tell(st, SQL_TRACK_SCHEMA, SLICE_EMPTY, schema->value, &list));
+        TRY(track__tell(st, SQL_TRACK_SCHEMA, SLICE_EMPTY, schema->value, &list));
     }
     names = vars__get(s, VAR_session_track_system_variables)->s;
     for (unsigned id = VAR__COUNT; s->changed_var_count != 0 && id-- > 0;) { /* ids go by name */
@@ -97,7 +101,7 @@ db_err track__answer(struct statement *st)
         }
         TRY(sysvar_to_text((enum sysvar_id)id, vars__get(s, (enum sysvar_id)id), &s->stmt_arena,
                            &text));
-        TRY(tell(st, SQL_TRACK_SYSVAR, slice_str(sysvar_defs[id].name), text, &list));
+        TRY(track__tell(st, SQL_TRACK_SYSVAR, slice_str(sysvar_defs[id].name), text, &list));
     }
     st->status.state_changes = list;
     return ERR_OK;

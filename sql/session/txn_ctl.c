@@ -56,7 +56,7 @@ static bool licence_holds(const struct sql_session *s)
 struct storage_txn_opts txn__opts(struct sql_session *s, bool read_only, bool autocommit,
                                   bool single_get)
 {
-    return (struct storage_txn_opts){.isolation = s->has_next_isolation ? s->next_isolation
+    return (struct storage_txn_opts){.isolation = s->next.has_isolation ? s->next.isolation
                                                                         : s->vars.isolation,
                                      .read_only = read_only,
                                      .autocommit = autocommit,
@@ -94,8 +94,8 @@ static void ended(struct sql_session *s)
     atomic_store_explicit(&s->txn_id, 0, memory_order_relaxed);
     s->txn_mode = TXN_NONE;
     s->txn_read_only = false;
-    s->has_next_isolation = false;
     s->savepoints = NULL;
+    track_txn__end(s);
     if (s->txn_arena.used != 0) {
         arena_reset(&s->txn_arena);
     }
@@ -106,20 +106,38 @@ static void ended(struct sql_session *s)
     }
 }
 
+void txn__forget_next(struct sql_session *s)
+{
+    s->next.has_isolation = s->next.has_access = false;
+    track_txn__next(s);
+}
+
+bool txn__is_read_only(const struct sql_session *s)
+{
+    if (s->txn_mode != TXN_NONE) {
+        return s->txn_read_only;
+    }
+    return s->next.has_access ? s->next.read_only : s->vars.tx_read_only;
+}
+
 db_err txn__begin_statement(struct sql_session *s, bool read_only_statement, bool single_get)
 {
     if (s->txn_mode == TXN_NONE) {
         bool autocommit = s->vars.autocommit || s->commits_alone;
-        bool read_only = s->vars.tx_read_only || (autocommit && read_only_statement);
+        bool told_so = txn__is_read_only(s);
+        bool read_only = told_so || (autocommit && read_only_statement);
         TRY(begin_storage(s, read_only, autocommit, autocommit && single_get));
         s->txn_mode = autocommit ? TXN_STATEMENT : TXN_IMPLICIT;
-        s->txn_read_only = s->vars.tx_read_only;
+        s->txn_read_only = told_so;
     }
     if (UNLIKELY(!licence_holds(s))) {
         txn__rollback(s);
         return my_error(&s->diag, ER_TABLE_DEF_CHANGED);
     }
     if (s->txn_read_only && !read_only_statement) {
+        if (s->txn_mode == TXN_STATEMENT) {
+            txn__rollback(s); /* MYSQL: what SET TRANSACTION has said is not used up */
+        }
         return my_error(&s->diag, ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION);
     }
     return storage_txn_stmt_begin(s->txn, &s->diag);
@@ -156,38 +174,56 @@ void txn__rollback(struct sql_session *s)
 
 db_err txn__end_statement(struct sql_session *s, db_err err)
 {
-    if (err != ERR_OK && s->txn != NULL && err_map_aborts_txn(err)) {
-        txn__rollback(s);
-        return err;
-    }
-    if (s->txn_mode != TXN_STATEMENT) {
+    bool aborts = err != ERR_OK && s->txn != NULL && err_map_aborts_txn(err);
+    if (s->txn_mode != TXN_STATEMENT && !aborts) {
         return err;
     }
     if (err != ERR_OK) {
         txn__rollback(s);
-        return err;
+    } else {
+        err = txn__commit(s);
     }
-    return txn__commit(s);
+    txn__forget_next(s);
+    return err;
 }
 
 db_err txn__implicit_commit(struct sql_session *s)
 {
-    return s->txn_mode == TXN_NONE ? ERR_OK : txn__commit(s);
+    db_err err = ERR_OK;
+    if (s->txn_mode != TXN_NONE) {
+        err = txn__commit(s);
+    }
+    track_txn__end(s);
+    txn__forget_next(s);
+    return err;
+}
+
+/* MYSQL: the transaction that is over may have been a read-only one, the session not. */
+db_err txn__commit_to_change(struct sql_session *s)
+{
+    TRY(txn__implicit_commit(s));
+    return s->vars.tx_read_only ? my_error(&s->diag, ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION)
+                                : ERR_OK;
 }
 
 db_err txn__start(struct sql_session *s, const struct ast_begin *b)
 {
-    TRY(txn__implicit_commit(s));
+    if (s->txn_mode != TXN_NONE) {
+        TRY(txn__commit(s));
+    }
     if (table_locks__active(s)) {
         table_locks__release(s); /* MYSQL: a transaction's beginning unlocks the tables */
     }
-    bool read_only = b->access == AST_ACCESS_READ_ONLY ||
-                     (b->access == AST_ACCESS_UNSET &&
-                      (s->has_next_access ? s->next_read_only : s->vars.tx_read_only));
+    if (b->access != AST_ACCESS_UNSET) {
+        s->next.has_access = true;
+        s->next.read_only = b->access == AST_ACCESS_READ_ONLY;
+        track_txn__next(s);
+    }
+    bool read_only = txn__is_read_only(s);
     TRY(begin_storage(s, read_only, false, false));
     s->txn_mode = TXN_EXPLICIT;
     s->txn_read_only = read_only;
-    s->has_next_access = false;
+    track_txn__begin(s, b->consistent_snapshot);
     return b->consistent_snapshot ? storage_txn_take_snapshot(s->txn, &s->diag) : ERR_OK;
 }
 

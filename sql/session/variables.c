@@ -584,6 +584,9 @@ db_err vars__set(struct sql_session *s, enum sysvar_id id, enum ast_scope scope,
     if (!global) {
         track__variable(s, id);
     }
+    if (!global && id == VAR_session_track_transaction_info) {
+        track_txn__switched(s);
+    }
     bool was_autocommit = s->vars.autocommit;
     double timestamp = s->vars.timestamp;
     vars__refresh(s);
@@ -595,7 +598,7 @@ db_err vars__set(struct sql_session *s, enum sysvar_id id, enum ast_scope scope,
 }
 
 db_err vars__bind_system(void *env, int scope, struct slice name, struct diag *diag,
-                         struct sql_type *ret_type, const void **ret_sysvar)
+                         struct sql_type *ret_type, const void **ret_sysvar, bool *ret_unsafe)
 {
     enum sysvar_id id = sysvar_find(name);
     (void)env;
@@ -613,6 +616,7 @@ db_err vars__bind_system(void *env, int scope, struct slice name, struct diag *d
     }
     *ret_type = sysvar_type(id);
     *ret_sysvar = d;
+    *ret_unsafe = (d->flags & SYSVAR_LOGGED) == 0;
     return ERR_OK;
 }
 

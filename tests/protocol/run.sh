@@ -7,6 +7,7 @@ host=${1:?HOST} port=${2:?PORT} user=${3:-root} password=${4:-}
 status=0
 
 python3 "$here/raw_test.py" "$host" "$port" "$user" "$password" || status=1
+python3 "$here/track_test.py" "$host" "$port" "$user" "$password" || status=1
 
 python=
 for p in python3 /usr/bin/python3; do # Debian's package is for Debian's Python
