@@ -489,13 +489,14 @@ static db_err need_read_tables(struct binder *b, struct lnode *n, priv_t change)
 
 /* WHERE, ORDER BY and LIMIT of a change; the latter two of a single table. */
 static db_err dml_rows(struct binder *b, struct scope *scope, bool multi,
-                       const struct ast_expr *where, const struct ast_order_list *order,
+                       struct ast_expr *const *where, const struct ast_order_list *order,
                        const struct ast_limit *limit, struct lnode **io)
 {
     b->of_block = multi;
-    struct ast_expr *condition = (struct ast_expr *)(uintptr_t)where;
-    TRY(bind__filter(b, scope, where, io));
+    struct ast_expr *condition = *where;
+    TRY(bind__filter(b, scope, condition, io));
     TRY(bind__last_id(b, scope, &condition, *io));
+    bind__complete_where(b, where, condition);
     b->of_block = false;
     if (order->count != 0) {
         struct lnode *s = bind__node(b, LNODE_SORT, *io);
@@ -734,7 +735,7 @@ db_err bind__update(struct binder *b, const struct ast_update *s)
     TRY(s->limit == NULL ? ERR_OK : bind__view_limit(b, from, "UPDATE"));
     TRY(need_read_tables(b, from, PRIV_UPDATE));
     struct lnode *root = from;
-    TRY(dml_rows(b, &scope, multi, s->where, &s->order_by, s->limit, &root));
+    TRY(dml_rows(b, &scope, multi, &s->where, &s->order_by, s->limit, &root));
     lock_exclusive(root, st);
     st->root = root;
     return ERR_OK;
@@ -790,7 +791,7 @@ db_err bind__delete(struct binder *b, const struct ast_delete *s)
     TRY(s->limit == NULL ? ERR_OK : bind__view_limit(b, from, "DELETE"));
     TRY(need_read_tables(b, from, PRIV_DELETE));
     struct lnode *root = from;
-    TRY(dml_rows(b, &scope, s->multi, s->where, &s->order_by, s->limit, &root));
+    TRY(dml_rows(b, &scope, s->multi, &s->where, &s->order_by, s->limit, &root));
     lock_exclusive(root, st);
     st->root = root;
     return ERR_OK;

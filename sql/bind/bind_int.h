@@ -715,7 +715,9 @@ MUST_USE db_err bind__complete_merged(struct binder *b, const struct ast_table_j
 /* x op y; NULL: there is no memory, or one of them is NULL. */
 struct ast_expr *bind__ast_both(struct binder *b, enum ast_op op, struct ast_expr *x,
                                 struct ast_expr *y);
-void bind__complete_where(struct binder *b, const struct ast_select *s, struct ast_expr *where);
+/* written: where the tree has the condition. */
+void bind__complete_where(struct binder *b, struct ast_expr *const *written,
+                          struct ast_expr *where);
 void bind__complete_join(struct binder *b, const struct ast_table_join *j);
 void bind__complete_table(struct binder *b, const struct ast_name *name,
                           const struct table_def *def);

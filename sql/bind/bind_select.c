@@ -626,7 +626,7 @@ static db_err bind_where(struct binder *b, struct block *k)
     TRY(bind__filter(b, &k->scope, where, &k->root));
     if (k->ast->group_mode == AST_GROUP_PLAIN) {
         TRY(bind__last_id(b, &k->scope, &where, k->root));
-        bind__complete_where(b, k->ast, where);
+        bind__complete_where(b, &k->ast->where, where);
     }
     return ERR_OK;
 }

@@ -406,11 +406,11 @@ db_err bind__complete_merged(struct binder *b, const struct ast_table_join *j,
     return mine->on == NULL ? ERR_NOMEM : ERR_OK;
 }
 
-void bind__complete_where(struct binder *b, const struct ast_select *s, struct ast_expr *where)
+void bind__complete_where(struct binder *b, struct ast_expr *const *written, struct ast_expr *where)
 {
     if (b->opts->complete_tree) {
-        struct ast_select *mine = (struct ast_select *)(uintptr_t)s;
-        mine->where = where;
+        struct ast_expr **mine = (struct ast_expr **)(uintptr_t)written;
+        *mine = where;
     }
 }
 

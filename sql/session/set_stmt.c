@@ -285,9 +285,10 @@ static db_err check_read(const struct ast_expr *e, void *session)
     struct sql_session *s = session;
     struct sql_type ignored;
     const void *sysvar;
+    bool unsafe;
     if (e->kind == AST_EXPR_SYS_VAR && ((const struct ast_sys_var *)e)->component.ptr == NULL) {
         const struct ast_sys_var *v = (const struct ast_sys_var *)e;
-        return vars__bind_system(s, v->scope, v->name, &s->diag, &ignored, &sysvar);
+        return vars__bind_system(s, v->scope, v->name, &s->diag, &ignored, &sysvar, &unsafe);
     }
     return ast_each_part(e, check_read, s);
 }
