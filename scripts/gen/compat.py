@@ -218,7 +218,8 @@ know).
   of a view or a common table expression that an outer join has no row of, or that ROLLUP sums up; rows that a comparison of `utf8mb4_bin` misses by an index of
   a collation without padding; `REPEAT(x, n) > CAST(REPEAT(x, n) AS BINARY(m))` of a view; a variable that is NULL in IN's list of rows; -1 in a list of IN that is not all
   constants, or in CASE, which it takes for 18446744073709551615 beside unsigned integers; members of rows in IN that are integers beyond
-  64 bits or decimals beside integers; MAX and COUNT of a frame without rows where a key has found one row; MIN and MAX over rows that are ordered by the same, NULL last (NULL then); patterns of regular expressions
+  64 bits or decimals beside integers; MAX and COUNT of a frame without rows where a key has found one row; MIN and MAX over rows that are ordered by the same, NULL last (NULL then); `CAST(? AS CHAR)` of what
+  the binary protocol gives as a time (NULL) or moment (31 decimals); patterns of regular expressions
   in generated columns and keys, and CHAR() there and in views, whose USING is lost; text beyond ASCII beside binary strings in a view, which it keeps in latin1; `TIME_FORMAT(x, '%T')`, and one with a sign, cut short in a temporary table;
   a time with a fraction that an index of whole seconds, or IN of a subquery, finds rounded; a constant time that CONCAT with a variable writes over; `CAST(... AS SIGNED)` of a sum of times (`235860`);
   text in ucs2, utf16 or utf32 that becomes JSON, or is a format of `DATE_FORMAT` and `TIME_FORMAT`, byte by byte, and is a time or a date by its length in bytes; EXISTS with `LIMIT 0` in a view; DISTINCT and GROUP BY that EXISTS drops below an OFFSET and in EXCEPT ALL; equal rows that DISTINCT over a join keeps; CHAR that is told

@@ -437,7 +437,10 @@ static void note_difference(struct binder *b, struct bexpr **args)
         const struct sql_type *t = &args[1 - i]->type;
         bool time = is_untyped(b, args[1 - i]) || t->id == TYPE_TIME;
         if (time || type_has_date(t)) {
-            bind__note_moment(b, args[i], time ? PARAM_TIME : PARAM_DATETIME);
+            bind__note_moment(b, args[i],
+                              time                 ? PARAM_TIME
+                              : t->id == TYPE_DATE ? PARAM_DATE
+                                                   : PARAM_DATETIME);
         }
     }
 }

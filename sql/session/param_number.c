@@ -250,29 +250,6 @@ static unsigned made_moment(const struct cast_ctx *cast, unsigned asked, const s
     return is && fit == FIT_WHOLE ? moment_written(&any, asked, v, t) : 0;
 }
 
-/* A number or text beside dates, as a date with a time of day. What is none stays as it is. */
-static db_err as_date(const struct cast_ctx *cast, unsigned number, struct value *v,
-                      struct sql_type *t)
-{
-    struct diag scratch;
-    struct value date;
-    struct sql_type to = type_temporal(TYPE_DATETIME, TIME_DECIMALS_MAX);
-    if (v->is_null || number == PARAM_TIME || (!type_is_string(t) && !type_is_numeric(t))) {
-        return ERR_OK;
-    }
-    struct cast_ctx quiet = of_any_date(cast, &scratch);
-    db_err err = any_date(&quiet, number, t, v, &to, &date);
-    if (err == ERR_SQL || (err == ERR_OK && date.is_null)) {
-        return ERR_OK;
-    }
-    TRY(err);
-    *v = date;
-    *t = to;
-    t->wire = 0;
-    t->flags |= TYPE_F_NOT_NULL | TYPE_F_EXPR;
-    return ERR_OK;
-}
-
 /* What a function asks for; what is wholly none is left to it. */
 static db_err as_asked(const struct cast_ctx *cast, unsigned moment, struct value *v,
                        struct sql_type *t)
@@ -291,13 +268,41 @@ static db_err as_asked(const struct cast_ctx *cast, unsigned moment, struct valu
     }
     struct sql_type with_time =
         moment == PARAM_DATE ? type_temporal(TYPE_DATETIME, TIME_DECIMALS_MAX) : to;
-    if (type_is_temporal(t) || cast_fit(cast, t, v, &with_time) != FIT_WHOLE) {
+    bool other = type_is_temporal(t) && !(t->id == TYPE_DATE && moment == PARAM_DATETIME) &&
+                 !(t->id == TYPE_DATETIME && moment == PARAM_TIME);
+    if (other || cast_fit(cast, t, v, &with_time) != FIT_WHOLE) {
         return ERR_OK;
     }
     struct cast_ctx any = of_any_date(cast, &scratch);
     TRY(any_date(&any, moment, t, v, &with_time, &made));
     *v = value_temporal(to.id, made.t, to.decimals);
     *t = to;
+    t->flags |= TYPE_F_NOT_NULL | TYPE_F_EXPR;
+    return ERR_OK;
+}
+
+/* A number or text beside dates, as a date with a time of day. What is none stays as it is. */
+static db_err as_date(const struct cast_ctx *cast, unsigned number, struct value *v,
+                      struct sql_type *t)
+{
+    struct diag scratch;
+    struct value date;
+    struct sql_type to = type_temporal(TYPE_DATETIME, TIME_DECIMALS_MAX);
+    if (number == PARAM_TIME && !v->is_null && type_has_date(t)) { /* what of it is a time */
+        return as_asked(cast, number, v, t);
+    }
+    if (v->is_null || number == PARAM_TIME || (!type_is_string(t) && !type_is_numeric(t))) {
+        return ERR_OK;
+    }
+    struct cast_ctx quiet = of_any_date(cast, &scratch);
+    db_err err = any_date(&quiet, number, t, v, &to, &date);
+    if (err == ERR_SQL || (err == ERR_OK && date.is_null)) {
+        return ERR_OK;
+    }
+    TRY(err);
+    *v = date;
+    *t = to;
+    t->wire = 0;
     t->flags |= TYPE_F_NOT_NULL | TYPE_F_EXPR;
     return ERR_OK;
 }
@@ -311,8 +316,10 @@ static db_err as_branch(const struct cast_ctx *cast, unsigned moment, bool chang
     struct value made;
     struct sql_type to =
         type_temporal(moment == PARAM_TIME ? TYPE_TIME : TYPE_DATETIME, TIME_DECIMALS_MAX);
-    bool other = !v->is_null && !type_is_string(t) && !type_is_numeric(t);
-    if (other || (changes && !v->is_null && cast_fit(cast, t, v, &to) != FIT_WHOLE)) {
+    bool same = type_is_temporal(t) && moment_of_type(t) == moment;
+    bool other = same || (!type_is_string(t) && !type_is_numeric(t) && !type_is_temporal(t));
+    if ((!v->is_null && other) ||
+        (changes && !v->is_null && cast_fit(cast, t, v, &to) != FIT_WHOLE)) {
         return ERR_OK;
     }
     to.wire |= moment == PARAM_DATE ? TYPE_W_NAME_DATE : 0u;
@@ -353,9 +360,10 @@ static bool fits(const struct cast_ctx *cast, const struct param_state *p, const
     unsigned moment = moment_of(p->number);
     if (moment != 0 && !v->is_null) {
         unsigned made = made_moment(cast, moment, v, t);
-        bool typed = type_is_temporal(t);
+        bool typed =
+            type_is_temporal(t) && (t->id == TYPE_DATE || moment_of(p->place.number) != moment);
         return made == 0 || made == moment || (moment == PARAM_TIME && !typed) ||
-               (moment == PARAM_DATETIME && made == PARAM_DATE);
+               (moment == PARAM_DATETIME && (made == PARAM_DATE || t->id == TYPE_TIME));
     }
     unsigned has = is_number(p->number) ? 1u + (unsigned)kind_of(p->number) : p->given;
     if (v->is_null || (given == 0 && has != 1u + NUM_INT)) {

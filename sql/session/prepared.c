@@ -307,6 +307,13 @@ static db_err check_time(struct sql_session *s, const struct sql_cell *c)
                     "set_parameter_value");
 }
 
+static struct sql_type text_type(unsigned collation)
+{
+    enum { WIDTH_MAX = 4 };
+    return type_char(collation == COLL_BINARY ? TYPE_VARBINARY : TYPE_VARCHAR,
+                     VARCHAR_BYTES_MAX / WIDTH_MAX, collation);
+}
+
 static db_err param_value(struct sql_session *s, const struct sql_param *p, struct value *v,
                           struct sql_type *t)
 {
@@ -342,7 +349,7 @@ static db_err param_value(struct sql_session *s, const struct sql_param *p, stru
             break;
         }
         *v = value_str(c->v.text, collation);
-        *t = type_char(binary ? TYPE_VARBINARY : TYPE_VARCHAR, VARCHAR_BYTES_MAX / 4, collation);
+        *t = text_type(collation);
         v->type = t->id;
         break;
     case SQL_CELL_TIME:
@@ -351,7 +358,8 @@ static db_err param_value(struct sql_session *s, const struct sql_param *p, stru
         enum type_id id = c->kind == SQL_CELL_TIME   ? TYPE_TIME
                           : c->kind == SQL_CELL_DATE ? TYPE_DATE
                                                      : TYPE_DATETIME;
-        unsigned decimals = c->v.time.microsecond != 0 ? 6 : 0;
+        /* MYSQL: it has microseconds, whether there are any or not */
+        unsigned decimals = id == TYPE_DATE ? 0 : TIME_DECIMALS_MAX;
         TRY(check_time(s, c));
         *v = value_temporal(id, pack_time(&c->v.time, id == TYPE_TIME), decimals);
         *t = type_temporal(id, decimals);
@@ -884,6 +892,10 @@ static db_err execute_named(struct statement *st, const struct ast_execute *a)
             TRY(value_copy(&v->value, &s->stmt_arena, &all.values[i]));
             uint16_t collation;
             vars__bind_user(s, a->variables.items[i]->name, t, &collation);
+            if (type_is_string(t)) {
+                *t = text_type(t->collation);
+                all.values[i].type = t->id;
+            }
             t->flags |= TYPE_F_NOT_NULL | TYPE_F_EXPR;
         }
     }

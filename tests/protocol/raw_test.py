@@ -196,6 +196,25 @@ def parameters_of_time():
 
 
 @test
+def parameters_of_moments():
+    """A date with a time of day, and a time, have microseconds; a function makes of them what it asks for."""
+    day, clock = struct.pack("<HBB", 2020, 2, 3), b"\4\5\6"
+    moment, time = (12, b"\7" + day + clock), (11, b"\x08\0" + struct.pack("<I", 1) + clock)
+    for sql, (kind, value), wanted in (
+            (b"CONCAT(?)", (10, b"\4" + day), b"2020-02-03"), (b"CONCAT(?)", moment, b"2020-02-03 04:05:06.000000"),
+            (b"CONCAT(?)", time, b"28:05:06.000000"), (b"HOUR(?) + 0.5", time, b"28.5"),
+            (b"CONCAT(TIMEDIFF(?, TIME'4:00'))", moment, b"00:05:06.000000"), (b"CONCAT(TIME(?))", moment, b"04:05:06.000000"),
+            (b"CONCAT(? + INTERVAL 1 HOUR)", (10, b"\4" + day), b"2020-02-03 01:00:00.000000")):
+        c = connect()
+        assert c.ask(0x16, b"SELECT " + sql)[0] == 0
+        for _ in range(2):
+            c.read()
+        c.command(0x17, struct.pack("<IBI", 1, 0, 1) + b"\0\x01" + bytes([kind, 0]) + value)
+        assert c.rest()[2][3:] == wanted, sql
+        c.close()
+
+
+@test
 def no_numbers():
     """What is no number is stored nowhere."""
     c = connect()
