@@ -90,7 +90,7 @@ know).
 - SLEEP() that KILL QUERY or the statement's time cuts short is 1 in a SELECT that has its one row. In DO, SET and statements that change
   something, and under DISTINCT, HAVING or a subquery, the statement fails (MySQL goes on with 1).
 - Depth: an expression goes 4,000 levels deep (1436 beyond, with levels for bytes; MySQL goes by its thread's stack: 450 to 4,000, and more of NOT). Terms of AND and OR, lists
-  and branches of CASE are no levels; each operand of a UNION is one.
+  and branches of CASE are no levels, nor are operands of UNION, EXCEPT or INTERSECT.
 - Variables of the list above that MySQL's answers depend on: `windowing_use_high_precision` (moving sums of
   DOUBLE stay as exact as with ON), `max_sort_length` (nothing is cut). What
   `explicit_defaults_for_timestamp` and `default_collation_for_utf8mb4` say counts when a prepared statement is executed (MySQL: partly when it is

@@ -119,7 +119,7 @@ static db_err bind_select_stmt(struct binder *b, const struct ast_select_stmt *s
 const struct ast_select *bind__last_select(const struct ast_body *body)
 {
     while (body->kind == AST_BODY_SETOP) {
-        body = ((const struct ast_setop *)body)->right;
+        body = ast_set_last((const struct ast_setop *)body)->body;
     }
     return body->kind == AST_BODY_SELECT ? (const struct ast_select *)body : NULL;
 }

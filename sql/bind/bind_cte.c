@@ -107,7 +107,8 @@ static const struct ast_body *without_parens(const struct ast_body *body)
 
 static bool is_union(const struct ast_body *body)
 {
-    return body->kind == AST_BODY_SETOP && ((const struct ast_setop *)body)->op == AST_SETOP_UNION;
+    return body->kind == AST_BODY_SETOP &&
+           ast_set_last((const struct ast_setop *)body)->op == AST_SETOP_UNION;
 }
 
 /* MYSQL: what a recursive block may not have. */
@@ -135,8 +136,7 @@ static db_err check_block(struct binder *b, const struct cte_def *c, const struc
 }
 
 struct blocks {
-    struct lnode *seed, *rest;
-    uint32_t seed_width, rest_width;
+    struct growing_union seed, rest;
     bool distinct;
 };
 
@@ -146,7 +146,7 @@ enum { PARAM_CHARS = 65535 };
  * any. */
 static void type_of_null(struct binder *b, const struct blocks *k, struct lcolumn *col)
 {
-    const struct bexpr *made = bind__constant_of(b, k->seed, col->id);
+    const struct bexpr *made = bind__constant_of(b, k->seed.node, col->id);
     if (made != NULL && made->placeholder) {
         col->type = func_text_type(PARAM_CHARS, b->opts->connection_collation);
     }
@@ -156,11 +156,11 @@ static void type_of_null(struct binder *b, const struct blocks *k, struct lcolum
 /* From now on the recursive table has the columns of the blocks so far, all nullable. */
 static db_err set_columns(struct binder *b, struct cte_def *c, const struct blocks *k)
 {
-    struct lcolumn *cols = bind__add_columns(b, k->seed->columns, k->seed_width, NULL, 0);
+    struct lcolumn *cols = bind__add_columns(b, k->seed.node->columns, k->seed.width, NULL, 0);
     if (cols == NULL) {
         return ERR_NOMEM;
     }
-    for (uint32_t i = 0; i < k->seed_width; i++) {
+    for (uint32_t i = 0; i < k->seed.width; i++) {
         struct lcolumn *col = &cols[i];
         bool column = col->def != NULL || col->base != NULL;
         if (column && type_is_integer(&col->type)) { /* MYSQL: without a width of its own */
@@ -176,7 +176,7 @@ static db_err set_columns(struct binder *b, struct cte_def *c, const struct bloc
         col->def = col->base = col->keyed = NULL;
     }
     c->columns = cols;
-    c->column_count = k->seed_width;
+    c->column_count = k->seed.width;
     return ERR_OK;
 }
 
@@ -185,33 +185,33 @@ static db_err add_block(struct binder *b, struct cte_def *c, const struct ast_bo
 {
     struct lnode *n;
     uint32_t visible;
-    if (k->seed != NULL && k->rest == NULL) {
+    if (k->seed.node != NULL && k->rest.node == NULL) {
         TRY(set_columns(b, c, k));
     }
     c->references = 0;
     TRY(bind__body(b, &c->inner, &c->reads, body, &n, &visible));
-    if (k->seed == NULL) {
-        k->seed = n;
-        k->seed_width = visible;
+    if (k->seed.node == NULL) {
+        k->seed.node = n;
+        k->seed.width = visible;
         return ERR_OK;
     }
     if (c->references == 0) {
-        if (k->rest != NULL) {
+        if (k->rest.node != NULL) {
             return my_error(b->diag, ER_CTE_RECURSIVE_REQUIRES_NONRECURSIVE_FIRST, cte_name(b, c));
         }
-        return bind__setop(b, AST_SETOP_UNION, all, k->seed, k->seed_width, n, visible, &k->seed);
+        return bind__add_to_union(b, &k->seed, all, n, visible);
     }
     TRY(check_block(b, c, n));
-    if (visible != k->seed_width) {
+    if (visible != k->seed.width) {
         return my_error(b->diag, ER_WRONG_NUMBER_OF_COLUMNS_IN_SELECT);
     }
     k->distinct = k->distinct || !all;
-    if (k->rest == NULL) {
-        k->rest = n;
-        k->rest_width = visible;
+    if (k->rest.node == NULL) {
+        k->rest.node = n;
+        k->rest.width = visible;
         return ERR_OK;
     }
-    return bind__setop(b, AST_SETOP_UNION, true, k->rest, k->rest_width, n, visible, &k->rest);
+    return bind__add_to_union(b, &k->rest, true, n, visible);
 }
 
 static db_err add_blocks(struct binder *b, struct cte_def *c, const struct ast_body *body, bool all,
@@ -222,8 +222,19 @@ static db_err add_blocks(struct binder *b, struct cte_def *c, const struct ast_b
         return add_block(b, c, plain, all, k);
     }
     const struct ast_setop *s = (const struct ast_setop *)plain;
-    TRY(add_blocks(b, c, s->left, k->seed == NULL ? s->all : all, k));
-    return add_blocks(b, c, s->right, s->all, k);
+    uint32_t begin = s->links.count - 1;
+    while (begin > 0 && s->links.items[begin - 1]->op == AST_SETOP_UNION) {
+        begin--;
+    }
+    const struct ast_body *first = bind__chain_before(b, s, begin);
+    if (first == NULL) {
+        return ERR_NOMEM;
+    }
+    TRY(add_blocks(b, c, first, k->seed.node == NULL ? s->links.items[begin]->all : all, k));
+    for (uint32_t i = begin; i < s->links.count; i++) {
+        TRY(add_blocks(b, c, s->links.items[i]->body, s->links.items[i]->all, k));
+    }
+    return ERR_OK;
 }
 
 static db_err recursive_node(struct binder *b, struct cte_def *c, struct blocks *k,
@@ -233,16 +244,16 @@ static db_err recursive_node(struct binder *b, struct cte_def *c, struct blocks 
     if (n == NULL) {
         return ERR_NOMEM;
     }
-    TRY(bind__trim(b, &k->seed, k->seed_width));
-    TRY(bind__trim(b, &k->rest, k->rest_width));
-    for (uint32_t i = 0; i < k->rest_width; i++) {
-        struct bexpr *made = bind__constant_of(b, k->rest, k->rest->columns[i].id);
+    TRY(bind__trim(b, &k->seed.node, k->seed.width));
+    TRY(bind__trim(b, &k->rest.node, k->rest.width));
+    for (uint32_t i = 0; i < k->rest.width; i++) {
+        struct bexpr *made = bind__constant_of(b, k->rest.node, k->rest.node->columns[i].id);
         const struct sql_type *t = &c->columns[i].type;
         TRY(made != NULL && type_is_string(t) ? bind__text_fits(b, made, t->collation) : ERR_OK);
     }
     TRY(copy_columns(b, c->columns, c->column_count, n));
-    n->children[0] = k->seed;
-    n->children[1] = k->rest;
+    n->children[0] = k->seed.node;
+    n->children[1] = k->rest.node;
     n->child_count = 2;
     n->u.recursive.cte = c->id;
     n->u.recursive.distinct = k->distinct;
@@ -259,13 +270,13 @@ static db_err bind_blocks(struct binder *b, struct cte_def *c, struct lnode **re
     TRY(bind__push_ctes(b, &c->inner, &c->reads, q->with));
     TRY(add_blocks(b, c, q->body, true, &k));
     b->ctes = saved;
-    *ret_visible = k.seed_width;
-    if (k.rest == NULL) {
-        *ret = k.seed;
+    *ret_visible = k.seed.width;
+    if (k.rest.node == NULL) {
+        *ret = k.seed.node;
     } else {
         TRY(recursive_node(b, c, &k, ret));
     }
-    return bind__order_limit(b, &c->inner, &c->reads, q, ret, k.seed_width);
+    return bind__order_limit(b, &c->inner, &c->reads, q, ret, k.seed.width);
 }
 
 /* ---- binding ---- */

@@ -9,15 +9,9 @@
 
 struct lnode *bind__node(struct binder *b, enum lnode_kind kind, struct lnode *child)
 {
-    struct lnode *n = BIND_NEW(b, struct lnode);
-    if (n == NULL) {
-        return NULL;
-    }
-    n->kind = kind;
-    n->rows = -1;
-    if (child != NULL) {
+    struct lnode *n = lnode_new(b->arena, kind, child != NULL);
+    if (n != NULL && child != NULL) {
         n->children[0] = child;
-        n->child_count = 1;
         n->columns = child->columns;
         n->column_count = child->column_count;
     }

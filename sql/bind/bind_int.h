@@ -663,8 +663,31 @@ db_err bind__cte(struct binder *b, struct scope *scope, struct cte_def *cte, str
 db_err bind__body(struct binder *b, struct scope *parent, struct bsubquery *sub,
                   const struct ast_body *body, struct lnode **ret, uint32_t *ret_visible);
 db_err bind__trim(struct binder *b, struct lnode **io, uint32_t visible);
-db_err bind__setop(struct binder *b, enum ast_setop_kind op, bool all, struct lnode *l, uint32_t vl,
-                   struct lnode *r, uint32_t vr, struct lnode **ret);
+/* set_columns.c */
+/* One operand's columns, cast to the common types. */
+db_err bind__cast_operand(struct binder *b, struct lnode **io, const struct lcolumn *common,
+                          uint32_t n);
+/* MYSQL: each column of all operands of a set operation is agreed on at once. No certain collation
+ * is an error, but in what is an operand itself. */
+db_err bind__common_columns(struct binder *b, enum ast_setop_kind op, struct lnode *const *operands,
+                            uint32_t count, bool operand, struct lcolumn **ret);
+/* bind_setop.c */
+db_err bind__set_chain(struct binder *b, struct scope *parent, struct bsubquery *sub,
+                       const struct ast_setop *s, bool operand, struct lnode **ret,
+                       uint32_t *ret_visible);
+/* The chain up to a link, without it. NULL: out of memory. */
+const struct ast_body *bind__chain_before(struct binder *b, const struct ast_setop *s,
+                                          uint32_t link);
+/* A union whose operands come one after the other, the types of each agreed on with those of all
+ * before it. */
+struct growing_union {
+    struct lnode *node; /* the first operand; NULL: there is none yet */
+    uint32_t width;
+    uint32_t depth; /* of unions below each other, as operands are cast or ALL follows DISTINCT */
+    bool made;      /* the node is a union of this one's operands */
+};
+db_err bind__add_to_union(struct binder *b, struct growing_union *u, bool all, struct lnode *n,
+                          uint32_t visible);
 /* ORDER BY and LIMIT around a set operation. */
 db_err bind__order_limit(struct binder *b, struct scope *parent, struct bsubquery *sub,
                          const struct ast_query *q, struct lnode **io_root, uint32_t visible);

@@ -11,7 +11,7 @@
 static const struct ast_body *last_block(const struct ast_body *body)
 {
     while (body->kind == AST_BODY_SETOP || body->kind == AST_BODY_QUERY) {
-        body = body->kind == AST_BODY_SETOP ? ((const struct ast_setop *)body)->right
+        body = body->kind == AST_BODY_SETOP ? ast_set_last((const struct ast_setop *)body)->body
                                             : ((const struct ast_body_query *)body)->query->body;
     }
     return body;

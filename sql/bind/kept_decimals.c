@@ -35,8 +35,12 @@ static bool column_is_chosen(const struct lnode *n, col_id_t id)
     }
     for (uint32_t i = 0; i < n->column_count && n->kind == LNODE_SETOP; i++) {
         if (n->columns[i].id == id) {
-            return column_is_chosen(n->children[0], n->children[0]->columns[i].id) ||
-                   column_is_chosen(n->children[1], n->children[1]->columns[i].id);
+            bool chosen = false;
+            for (uint32_t k = 0; k < n->child_count && !chosen; k++) {
+                const struct lnode *child = n->children[k];
+                chosen = column_is_chosen(child, child->columns[i].id);
+            }
+            return chosen;
         }
     }
     for (uint32_t i = 0; i < n->child_count; i++) {

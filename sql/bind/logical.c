@@ -5,6 +5,20 @@
 
 #include "sql/func/func.h"
 
+struct lnode *lnode_new(struct arena *arena, enum lnode_kind kind, uint32_t children)
+{
+    enum { ROOM_MIN = 2 };
+    uint32_t room = children < ROOM_MIN ? ROOM_MIN : children;
+    struct lnode *n = arena_calloc(arena, 1, sizeof(*n) + room * sizeof(*n->children));
+    if (n != NULL) {
+        n->kind = kind;
+        n->rows = -1;
+        n->children = (struct lnode **)(n + 1);
+        n->child_count = children;
+    }
+    return n;
+}
+
 bool lcolumn_reads_padded(const struct lcolumn *c, uint64_t sql_mode)
 {
     return type_reads_padded(&c->type, sql_mode) && (c->def != NULL || c->own_char);

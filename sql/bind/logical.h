@@ -166,8 +166,8 @@ struct lnode {
     uint32_t column_count;
     struct lcolumn *columns; /* output */
     uint32_t child_count;
-    struct lnode *children[2];
-    double rows; /* estimate, < 0 = not made yet */
+    struct lnode **children; /* room for two at least */
+    double rows;             /* estimate, < 0 = not made yet */
     union {
         struct {
             const struct table_def *def;
@@ -256,7 +256,7 @@ struct lnode {
             uint32_t keys; /* the first columns, by which rows differ */
         } distinct;
         struct {
-            int op; /* enum ast_setop */
+            int op; /* enum ast_setop_kind, of all children: of the first with the others */
             bool distinct;
         } setop;
         struct {
@@ -380,7 +380,13 @@ struct bound_stmt {
     struct priv_needs needs;
 };
 
-/* ---- logical.c; pure ---- */
+/* ---- logical.c ---- */
+
+/* A node that has `children` children, which the caller sets, and no columns yet. NULL: out of
+ * memory. Room for two children is always there; a copy of the struct shares them. */
+struct lnode *lnode_new(struct arena *arena, enum lnode_kind kind, uint32_t children);
+
+/* The others are pure. */
 
 /* Is it one of the node's columns? */
 bool lnode_gives(const struct lnode *n, col_id_t id);

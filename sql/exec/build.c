@@ -28,7 +28,7 @@ static const struct op_kind *kind_of(const struct plan_node *node)
     case PLAN_NL_JOIN: return node->u.join.apply ? &op_apply_kind : &op_hash_join_kind;
     case PLAN_LOOKUP_JOIN: return &op_lookup_join_kind;
     case PLAN_WINDOW: return &op_window_kind;
-    case PLAN_SETOP: return &op_setop_kind;
+    case PLAN_SETOP: return node->u.setop.op == SETOP_UNION ? &op_union_kind : &op_setop_kind;
     case PLAN_INSERT: return &op_insert_kind;
     case PLAN_UPDATE: return &op_update_kind;
     case PLAN_DELETE: return &op_delete_kind;
@@ -59,20 +59,27 @@ void exec_wants_some(struct op *op)
     if (reads_on_demand(op->node->kind)) {
         exec_wants_some(op->children[0]);
     }
-    if (op->node->kind == PLAN_SETOP || is_apply(op->node)) {
-        exec_wants_some(op->children[1]);
+    uint32_t others = op->node->kind == PLAN_SETOP ? op->node->child_count
+                      : is_apply(op->node)         ? 2
+                                                   : 0;
+    for (uint32_t i = 1; i < others; i++) {
+        exec_wants_some(op->children[i]);
     }
 }
 
 db_err exec_build(struct exec_ctx *ctx, const struct plan_node *node, struct op **ret_op)
 {
+    enum { ROOM_MIN = 2 };
     const struct op_kind *kind = kind_of(node);
     ASSERT(kind != NULL);
     TRY(my_stack_reserve(ctx->diag, MY_STACK_STEP));
-    struct op *op = arena_calloc(ctx->arena, 1, kind->size);
+    size_t at = kind->size; /* of a struct that begins with pointers */
+    uint32_t room = node->child_count < ROOM_MIN ? ROOM_MIN : node->child_count;
+    struct op *op = arena_calloc(ctx->arena, 1, at + room * sizeof(*op->children));
     if (op == NULL) {
         return ERR_LIMIT;
     }
+    op->children = (struct op **)((char *)op + at);
     op->ops = kind->ops;
     op->node = node;
     for (uint32_t i = 0; i < node->child_count; i++) {
@@ -146,13 +153,27 @@ db_err op_rescan(struct op *op, struct exec_ctx *ctx)
     return err;
 }
 
+db_err exec__start_child(struct op *op, struct exec_ctx *ctx, uint32_t child,
+                         uint32_t *io_open_count)
+{
+    if (child < *io_open_count) {
+        return op_rescan(op->children[child], ctx);
+    }
+    ASSERT(child == *io_open_count);
+    (*io_open_count)++;
+    struct arena *batch = exec__enter_kept(ctx);
+    db_err err = op_open(op->children[child], ctx);
+    exec__leave_kept(ctx, batch);
+    return err;
+}
+
 void op_close(struct op *op, struct exec_ctx *ctx)
 {
     if (op == NULL) {
         return;
     }
     op->ops->close(op, ctx);
-    for (uint32_t i = 0; i < 2; i++) {
+    for (uint32_t i = 0; i < op->node->child_count; i++) {
         op_close(op->children[i], ctx);
     }
 }

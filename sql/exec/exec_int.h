@@ -141,10 +141,17 @@ struct op_kind {
 extern const struct op_kind op_dual_kind, op_values_kind, op_scan_kind, op_point_get_kind,
     op_virtual_scan_kind, op_filter_kind, op_project_kind, op_sort_kind, op_topn_kind,
     op_limit_kind, op_hash_agg_kind, op_stream_agg_kind, op_distinct_kind, op_hash_join_kind,
-    op_apply_kind, op_lookup_join_kind, op_setop_kind, op_insert_kind, op_update_kind,
-    op_delete_kind, op_window_kind, op_cte_ref_kind, op_rollup_kind, op_recursive_kind,
-    op_json_table_kind, op_gather_kind, op_fragment_kind;
+    op_apply_kind, op_lookup_join_kind, op_union_kind, op_setop_kind, op_insert_kind,
+    op_update_kind, op_delete_kind, op_window_kind, op_cte_ref_kind, op_rollup_kind,
+    op_recursive_kind, op_json_table_kind, op_gather_kind, op_fragment_kind;
 
+/* enum ast_setop_kind */
+enum setop { SETOP_UNION, SETOP_INTERSECT, SETOP_EXCEPT };
+
+/* For an operator that opens its children one after the other, when it comes to them: opens the
+ * child, or lets it run again. *io_open_count: how many have been opened. */
+db_err exec__start_child(struct op *op, struct exec_ctx *ctx, uint32_t child,
+                         uint32_t *io_open_count);
 /* Opens the n-th child and gives its chunk. */
 static inline db_err op_child_next(struct op *op, struct exec_ctx *ctx, uint32_t child,
                                    struct chunk **ret)

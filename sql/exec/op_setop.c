@@ -1,13 +1,16 @@
-/* UNION, INTERSECT and EXCEPT, DISTINCT and ALL.
+/* INTERSECT and EXCEPT, DISTINCT and ALL: of the first child with all the others.
  *
- * UNION gives the left side, then the right one, without duplicates if asked. The others put the
- * right side into a table, each row once with its number of occurrences, and let the left rows ask
- * (when there is none, the right side is not read at all):
+ * The others go into a table, each row once with its number of occurrences, and the left rows, of
+ * the first child, ask (when there is none, the others are not read at all):
  *
  *     INTERSECT ALL   a left row uses up one occurrence and passes
  *     EXCEPT ALL      a left row that uses up an occurrence goes, others pass
- *     INTERSECT       the first left row of a kind that is in the table passes
+ *     INTERSECT       the first left row of a kind that all the others have passes
  *     EXCEPT          a left row that is not in the table passes, and is put there
+ *
+ * INTERSECT counts rounds instead of occurrences: the second child's rows make the table, in round
+ * 1, and those of the third go on to round 2 that have come to round 1. INTERSECT ALL has two
+ * children.
  *
  * Of ALL the first left row stands for all that are equal to it and pass, where equal strings may
  * differ (collations): it is kept, too, whether it passes itself or not.
@@ -17,19 +20,22 @@
  * occurrences. NULLs are equal here. */
 #include "base/fiber.h"
 #include "sql/diag/my_error.h"
-#include "sql/exec/dedup.h"
 #include "sql/exec/exec_int.h"
+#include "sql/exec/row_table.h"
+#include "sql/exec/spill.h"
 
-enum setop { SETOP_UNION, SETOP_INTERSECT, SETOP_EXCEPT }; /* enum ast_setop_kind */
 enum { PART_ROWS = 256, TABLE_SIDE = 0, ASKING_SIDE = 1 };
+/* In the mark of a spilled row: it was in the table, in the round that the rest of the mark says;
+ * else it comes to that round. */
+#define ROUND_REACHED (UINT32_C(1) << 31)
 
 struct op_setop {
     struct op op;
-    struct arena inputs[2]; /* of each child's chunk */
-    struct dedup dedup;     /* UNION */
-    uint32_t child;         /* UNION: being read */
+    struct arena inputs[2]; /* of the chunks of the first child, and of another */
+    uint32_t open_count;    /* children that have been opened */
+    bool by_rounds;
     struct packed_format format;
-    struct row_table table;           /* row.mark: occurrences that are left */
+    struct row_table table;           /* row.mark: occurrences that are left, or the last round */
     struct row_table firsts;          /* left rows that stand for their equals */
     const struct packed_row **passed; /* those of a chunk's rows; NULL: each for itself */
     struct chunk shown;               /* made of them */
@@ -80,60 +86,33 @@ static db_err setop_open(struct op *op, struct exec_ctx *ctx)
     row_table_init(&s->table, &s->format, n->column_count, ctx->mem, spill_budget(ctx));
     row_table_init(&s->firsts, &s->format, n->column_count, ctx->mem, spill_budget(ctx));
     s->opened = true;
-    if (n->u.setop.op != SETOP_UNION) {
-        TRY(packed_format_init(&s->format, n->types, n->column_count, ctx->arena));
-        s->vectors = ARENA_ARRAY(ctx->arena, struct vector *, n->column_count + 1);
-        s->hashes = arena_alloc(ctx->arena, CHUNK_ROWS * sizeof(*s->hashes));
-        s->sel = arena_alloc(ctx->arena, CHUNK_ROWS * sizeof(*s->sel));
-        if (s->vectors == NULL || s->hashes == NULL || s->sel == NULL) {
-            return ERR_LIMIT;
-        }
-        if (!n->u.setop.distinct && equals_differ(&s->format)) {
-            TRY(init_firsts(s, ctx));
-        }
-    } else if (n->u.setop.distinct) {
-        TRY(dedup_init(&s->dedup, ctx, n->types, n->column_count, n->column_count));
+    s->open_count = 0;
+    s->by_rounds = n->u.setop.op == SETOP_INTERSECT && n->u.setop.distinct;
+    ASSERT(n->child_count == 2 || n->u.setop.op == SETOP_EXCEPT || s->by_rounds);
+    TRY(packed_format_init(&s->format, n->types, n->column_count, ctx->arena));
+    s->vectors = ARENA_ARRAY(ctx->arena, struct vector *, n->column_count + 1);
+    s->hashes = arena_alloc(ctx->arena, CHUNK_ROWS * sizeof(*s->hashes));
+    s->sel = arena_alloc(ctx->arena, CHUNK_ROWS * sizeof(*s->sel));
+    if (s->vectors == NULL || s->hashes == NULL || s->sel == NULL) {
+        return ERR_LIMIT;
     }
-    TRY(op_open(op->children[0], ctx));
-    return op_open(op->children[1], ctx);
+    if (!n->u.setop.distinct && equals_differ(&s->format)) {
+        TRY(init_firsts(s, ctx));
+    }
+    return exec__start_child(op, ctx, 0, &s->open_count);
 }
 
-/* The child's chunk, its strings in an arena of that child; its columns have the result's types by
- * now. */
+/* The child's chunk, its strings in an arena of its own; its columns have the result's types by
+ * now.
+ */
 static db_err take(struct op_setop *s, struct exec_ctx *ctx, uint32_t child, struct chunk **ret)
 {
-    arena_reset(&s->inputs[child]);
-    struct saved_arenas saved = exec__enter_arena(ctx, &s->inputs[child]);
+    struct arena *own = &s->inputs[child != 0];
+    arena_reset(own);
+    struct saved_arenas saved = exec__enter_arena(ctx, own);
     db_err err = op_child_next(&s->op, ctx, child, ret);
     exec__leave_arena(ctx, saved);
     return err;
-}
-
-/* ---- UNION ---- */
-
-static db_err next_union(struct op_setop *s, struct exec_ctx *ctx, struct chunk **ret)
-{
-    bool distinct = s->op.node->u.setop.distinct;
-    while (s->child < 2) {
-        struct chunk *in;
-        TRY(take(s, ctx, s->child, &in));
-        if (in == NULL) {
-            s->child++;
-            if (s->child == 2 && distinct) {
-                TRY(dedup_end(&s->dedup, ctx));
-            }
-            continue;
-        }
-        if (!distinct) {
-            *ret = in;
-            return ERR_OK;
-        }
-        TRY(dedup_take(&s->dedup, ctx, in, ret));
-        if (*ret != NULL) {
-            return ERR_OK;
-        }
-    }
-    return distinct ? dedup_rest(&s->dedup, ctx, ret) : ERR_OK;
 }
 
 /* ---- the file ---- */
@@ -146,6 +125,7 @@ static db_err begin_spill(struct op_setop *s, struct exec_ctx *ctx)
     }
     spill_parts_start(&s->parts, depth);
     for (struct row_node *n = s->table.first; n != NULL; n = n->newer) {
+        n->row.mark |= s->by_rounds ? ROUND_REACHED : 0;
         TRY(spill_parts_write(&s->parts, ctx, TABLE_SIDE, &n->row));
     }
     for (struct row_node *n = s->firsts.first; n != NULL; n = n->newer) {
@@ -157,7 +137,7 @@ static db_err begin_spill(struct op_setop *s, struct exec_ctx *ctx)
 }
 
 static db_err spill_row(struct op_setop *s, struct exec_ctx *ctx, uint32_t row, uint64_t hash,
-                        unsigned side)
+                        unsigned side, uint32_t mark)
 {
     size_t size = packed_size(&s->format, s->vectors, row);
     struct packed_row *p = arena_alloc(&s->scratch, size);
@@ -166,7 +146,7 @@ static db_err spill_row(struct op_setop *s, struct exec_ctx *ctx, uint32_t row, 
     }
     packed_write(&s->format, s->vectors, row, size, p);
     p->hash = hash;
-    p->mark = 1;
+    p->mark = mark;
     db_err err = spill_parts_write(&s->parts, ctx, side, p);
     arena_reset(&s->scratch);
     return err;
@@ -198,44 +178,69 @@ static void use_columns(struct op_setop *s, const struct chunk *in)
     packed_hash(&s->format, width, s->vectors, in->sel, in->count, s->hashes);
 }
 
-/* marks: occurrences of each row; NULL: one. */
+/* mark: how often it occurs, or its round. ERR_LIMIT: there is no room for it. */
+static db_err put_row(struct op_setop *s, uint32_t row, uint64_t hash, uint32_t mark)
+{
+    struct row_node *n = row_table_find(&s->table, hash, s->vectors, row);
+    if (s->by_rounds) {
+        bool begins = mark == 1 || (mark & ROUND_REACHED) != 0;
+        if (n != NULL && n->row.mark + 1 == mark) {
+            n->row.mark = mark;
+        }
+        if (n != NULL || !begins) {
+            return ERR_OK;
+        }
+        mark &= ~ROUND_REACHED;
+    } else if (n != NULL) {
+        add_occurrences(&n->row, mark);
+        return ERR_OK;
+    }
+    TRY(row_table_insert(&s->table, hash, s->vectors, row, &n));
+    n->row.mark = mark;
+    return ERR_OK;
+}
+
+/* packed: the same rows as they were spilled, with their marks; NULL: all have this one. */
 static db_err put_rows(struct op_setop *s, struct exec_ctx *ctx, const struct chunk *in,
-                       const struct packed_row *const *packed)
+                       const struct packed_row *const *packed, uint32_t mark)
 {
     use_columns(s, in);
     for (uint32_t i = 0; i < in->count; i++) {
         uint32_t row = chunk_row(in, i);
-        uint32_t times = packed == NULL ? 1 : packed[i]->mark;
         if (!s->parts.active) {
-            struct row_node *n = row_table_find(&s->table, s->hashes[i], s->vectors, row);
-            if (n != NULL) {
-                add_occurrences(&n->row, times);
-                continue;
-            }
-            db_err err = row_table_insert(&s->table, s->hashes[i], s->vectors, row, &n);
+            db_err err = put_row(s, row, s->hashes[i], packed == NULL ? mark : packed[i]->mark);
             if (err == ERR_OK) {
-                n->row.mark = times;
                 continue;
             }
             TRY(err == ERR_LIMIT ? begin_spill(s, ctx) : err);
         }
-        TRY(packed == NULL ? spill_row(s, ctx, row, s->hashes[i], TABLE_SIDE)
+        TRY(packed == NULL ? spill_row(s, ctx, row, s->hashes[i], TABLE_SIDE, mark)
                            : spill_parts_write(&s->parts, ctx, TABLE_SIDE, packed[i]));
     }
     return ERR_OK;
 }
 
-static db_err build(struct op_setop *s, struct exec_ctx *ctx)
+static db_err put_child(struct op_setop *s, struct exec_ctx *ctx, uint32_t child)
 {
+    TRY(exec__start_child(&s->op, ctx, child, &s->open_count));
     for (;;) {
         struct chunk *in;
-        TRY(take(s, ctx, 1, &in));
+        TRY(take(s, ctx, child, &in));
         if (in == NULL) {
-            s->built = true;
             return ERR_OK;
         }
-        TRY(put_rows(s, ctx, in, NULL));
+        TRY(put_rows(s, ctx, in, NULL, s->by_rounds ? child : 1));
     }
+}
+
+/* MYSQL: each of the others is read, also when none of their rows can matter any more. */
+static db_err build(struct op_setop *s, struct exec_ctx *ctx)
+{
+    for (uint32_t i = 1; i < s->op.node->child_count; i++) {
+        TRY(put_child(s, ctx, i));
+    }
+    s->built = true;
+    return ERR_OK;
 }
 
 /* ---- asking ---- */
@@ -278,7 +283,7 @@ static db_err ask(struct op_setop *s, uint32_t row, uint64_t hash, bool *ret_pas
         return ask_except(s, row, hash, ret_pass);
     }
     struct row_node *n = row_table_find(&s->table, hash, s->vectors, row);
-    bool there = n != NULL && n->row.mark != 0;
+    bool there = n != NULL && (s->by_rounds ? n->row.mark == p->child_count - 1 : n->row.mark != 0);
     if (s->passed != NULL && (there || !intersect)) {
         TRY(first_of(s, row, hash, ret_first));
     }
@@ -346,7 +351,7 @@ static db_err ask_rows(struct op_setop *s, struct exec_ctx *ctx, struct chunk *i
             TRY(err == ERR_LIMIT ? keep_passed(s, kept) : err);
             TRY(begin_spill(s, ctx));
         }
-        TRY(packed == NULL ? spill_row(s, ctx, row, s->hashes[i], ASKING_SIDE)
+        TRY(packed == NULL ? spill_row(s, ctx, row, s->hashes[i], ASKING_SIDE, 1)
                            : spill_parts_write(&s->parts, ctx, ASKING_SIDE, packed[i]));
     }
     show(s, in, kept, ret);
@@ -383,7 +388,7 @@ static db_err load_table(struct op_setop *s, struct exec_ctx *ctx)
     do {
         err = read_again(s, ctx, &reader, rows);
         if (err == ERR_OK) {
-            err = put_rows(s, ctx, &s->again, rows);
+            err = put_rows(s, ctx, &s->again, rows, 0);
         }
     } while (err == ERR_OK && s->again.count != 0);
     spill_reader_fini(&reader);
@@ -438,9 +443,6 @@ static db_err setop_next(struct op *op, struct exec_ctx *ctx, struct chunk **ret
 {
     struct op_setop *s = (struct op_setop *)op;
     *ret = NULL;
-    if (op->node->u.setop.op == SETOP_UNION) {
-        return next_union(s, ctx, ret);
-    }
     while (!s->left_ended) {
         struct chunk *in;
         TRY(take_left(s, ctx, &in));
@@ -473,20 +475,14 @@ static db_err setop_rescan(struct op *op, struct exec_ctx *ctx)
     spill_parts_init(&s->parts);
     row_table_clear(&s->table);
     row_table_clear(&s->firsts);
-    if (s->dedup.initialised) {
-        dedup_clear(&s->dedup);
-    }
-    s->child = 0;
     s->built = s->left_ended = s->ended = false;
-    TRY(op_rescan(op->children[0], ctx));
-    return op_rescan(op->children[1], ctx);
+    return exec__start_child(op, ctx, 0, &s->open_count);
 }
 
 static void setop_close(struct op *op, struct exec_ctx *ctx)
 {
     (void)ctx;
     struct op_setop *s = (struct op_setop *)op;
-    dedup_fini(&s->dedup);
     if (s->opened) {
         drop_parts(s);
         row_table_fini(&s->table);

@@ -44,13 +44,12 @@ static db_err begin_computed(struct optimizer *o, struct lnode *n, uint32_t more
                              struct computed *ret)
 {
     struct lnode *child = n->children[0];
-    struct lnode *p = OPT_NEW(o, struct lnode);
+    struct lnode *p = lnode_new(o->arena, LNODE_PROJECT, 1);
     struct lproj *exprs = OPT_ARRAY(o, struct lproj, child->column_count + more);
     struct col_set used;
     if (p == NULL || exprs == NULL) {
         return ERR_NOMEM;
     }
-    *p = (struct lnode){.kind = LNODE_PROJECT, .rows = -1, .child_count = 1};
     p->children[0] = child;
     p->columns = OPT_ARRAY(o, struct lcolumn, child->column_count + more);
     if (p->columns == NULL) {
@@ -137,7 +136,8 @@ static db_err sorted_by_groups(struct optimizer *o, struct lnode *n, struct phys
         is_volatile = is_volatile || n->u.aggregate.groups[i].expr->is_volatile;
     }
     TRY(is_volatile ? compute_below(o, n) : ERR_OK);
-    struct lnode *sort = OPT_NEW(o, struct lnode);
+    struct lnode *child = n->children[0];
+    struct lnode *sort = lnode_new(o->arena, LNODE_SORT, 1);
     struct lsort_key *keys = OPT_ARRAY(o, struct lsort_key, n->u.aggregate.group_count);
     if (sort == NULL || keys == NULL) {
         return ERR_NOMEM;
@@ -145,10 +145,10 @@ static db_err sorted_by_groups(struct optimizer *o, struct lnode *n, struct phys
     for (uint32_t i = 0; i < n->u.aggregate.group_count; i++) {
         keys[i].expr = n->u.aggregate.groups[i].expr;
     }
-    *sort = *n->children[0];
-    sort->kind = LNODE_SORT;
-    sort->children[0] = n->children[0];
-    sort->child_count = 1;
+    sort->children[0] = child;
+    sort->columns = child->columns;
+    sort->column_count = child->column_count;
+    sort->rows = child->rows;
     sort->u.sort.keys = keys;
     sort->u.sort.count = n->u.aggregate.group_count;
     sort->u.sort.groups = true;

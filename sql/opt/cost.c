@@ -272,7 +272,11 @@ static double estimate(struct optimizer *o, struct lnode *n)
         enum { ROUNDS = 10 };
         return rows + opt__estimate(o, n->children[1]) * ROUNDS;
     }
-    case LNODE_SETOP: return rows + opt__estimate(o, n->children[1]);
+    case LNODE_SETOP:
+        for (uint32_t i = 1; i < n->child_count; i++) {
+            rows += opt__estimate(o, n->children[i]);
+        }
+        return rows;
     case LNODE_LIMIT: {
         const struct bexpr *l = n->u.limit.limit;
         if (l != NULL && l->kind == BEXPR_CONST && !l->u.constant.is_null &&

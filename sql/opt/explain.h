@@ -11,6 +11,9 @@
 #include "base/buf.h"
 #include "sql/opt/plan.h"
 
+/* Of an answer; a statement may have thousands of query blocks. */
+enum { EXPLAIN_TEXT_MAX = 16 * 1024 * 1024 };
+
 /* What a node has done, by its id. */
 struct node_counters {
     uint64_t loops; /* times that it was started */

@@ -7,7 +7,7 @@
 
 const char *explain__quoted(struct arena *a, struct slice text)
 {
-    SCOPE_BUF(out, 256 * 1024);
+    SCOPE_BUF(out, EXPLAIN_TEXT_MAX);
     return json_quote(text, &out) == ERR_OK ? arena_strdup(a, buf_slice(&out)) : NULL;
 }
 
@@ -385,7 +385,7 @@ db_err plan_explain_json(const struct plan *plan, const struct explain_opts *opt
         return version_2(plan, opts, arena, out);
     }
     TRY(plan_explain_rows(plan, arena, &first));
-    SCOPE_BUF(text, 1024 * 1024);
+    SCOPE_BUF(text, EXPLAIN_TEXT_MAX);
     struct writer w = {.arena = arena, .out = opts->end_markers ? &text : out, .blocks = first};
     const struct explain_block *top = top_block(first);
     TRY(put(w.out, "{\n  "));

@@ -334,8 +334,10 @@ static db_err arms(struct rows *r, struct explain_block *b, const struct plan_no
     static const char *const names[] = {"UNION", "INTERSECT", "EXCEPT"};
     const struct plan_node *in = below_projects(n);
     if (in->kind == PLAN_SETOP && in->u.setop.op == op && in->u.setop.distinct == distinct) {
-        TRY(arms(r, b, in->children[0], op, distinct, io_tail, io_first));
-        return arms(r, b, in->children[1], op, distinct, io_tail, io_first);
+        for (uint32_t i = 0; i < in->child_count; i++) {
+            TRY(arms(r, b, in->children[i], op, distinct, io_tail, io_first));
+        }
+        return ERR_OK;
     }
     struct explain_block *arm = b;
     if (!*io_first) {
@@ -350,33 +352,55 @@ static db_err arms(struct rows *r, struct explain_block *b, const struct plan_no
     return ERR_OK;
 }
 
+/* <union1,2,3>. MYSQL: as many arms as a name may be long, counted so; then the last one. */
+static const char *result_name(struct rows *r, int op, const struct explain_block *arms)
+{
+    enum { NAME_MAX_CHARS = 64 };
+    static const char *const words[] = {"<union", "<intersect", "<except"};
+    SCOPE_BUF(name, 4 * NAME_MAX_CHARS);
+    char last[16];
+    const struct explain_block *end = arms;
+    while (end->next_arm != NULL) {
+        end = end->next_arm;
+    }
+    size_t more = strlen(words[op]) + (size_t)snprintf(last, sizeof(last), "%u", (unsigned)end->id);
+    size_t before = 0; /* how long it was without the last number in it */
+    db_err err = buf_append_slice(&name, slice_str(words[op]));
+    const struct explain_block *a = arms;
+    for (; a != NULL && err == ERR_OK && name.len + more < NAME_MAX_CHARS; a = a->next_arm) {
+        before = name.len;
+        err = buf_printf(&name, "%u,", (unsigned)a->id);
+    }
+    if (err != ERR_OK) {
+        return NULL;
+    }
+    return a == NULL
+               ? arena_printf(r->arena, "%.*s>", (int)(name.len - 1), (const char *)name.ptr)
+               : arena_printf(r->arena, "%.*s...,%s>", (int)before, (const char *)name.ptr, last);
+}
+
 static db_err set_operation(struct rows *r, struct explain_block *b, const struct plan_node *n)
 {
     static const char *const results[] = {"UNION RESULT", "INTERSECT RESULT", "EXCEPT RESULT"};
-    static const char *const words[] = {"union", "intersect", "except"};
     struct explain_block *list = NULL;
     struct explain_block **tail = &list;
     bool first = true;
     int op = n->u.setop.op;
-    TRY(arms(r, b, n->children[0], op, n->u.setop.distinct, &tail, &first));
-    TRY(arms(r, b, n->children[1], op, n->u.setop.distinct, &tail, &first));
+    for (uint32_t i = 0; i < n->child_count; i++) {
+        TRY(arms(r, b, n->children[i], op, n->u.setop.distinct, &tail, &first));
+    }
     *tail = NULL;
     if (op == AST_SETOP_UNION && !n->u.setop.distinct) {
         return ERR_OK; /* MYSQL: rows are passed on, there is no result table */
     }
-    SCOPE_BUF(name, 4096);
-    db_err err = buf_printf(&name, "<%s", words[op]);
-    for (const struct explain_block *a = list; a != NULL && err == ERR_OK; a = a->next_arm) {
-        err = buf_printf(&name, "%s%u", a == list ? "" : ",", (unsigned)a->id);
-    }
+    const char *name = result_name(r, op, list);
     struct explain_block *result = new_block(r, results[op]);
     struct explain_row *row = result == NULL ? NULL : new_row(r, result);
-    if (row == NULL || err != ERR_OK) {
+    if (row == NULL || name == NULL) {
         return ERR_NOMEM;
     }
     result->arms = list;
-    const char *text = arena_printf(r->arena, "%.*s>", SLICE_FMT(buf_slice(&name)));
-    row->table = text == NULL ? SLICE_LIT("<union>") : slice_str(text);
+    row->table = slice_str(name);
     row->type = "ALL";
     say(r, row, "Using temporary");
     return ERR_OK;

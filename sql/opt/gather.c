@@ -131,12 +131,15 @@ static bool bounds_vary(const struct scan_spec *s)
     return !opt__all_bounds(s, reads_no_outer);
 }
 
+/* With a child that is set by the caller. */
 static struct plan_node *copy_node(struct optimizer *o, const struct plan_node *n)
 {
-    struct plan_node *c = OPT_NEW(o, struct plan_node);
+    struct plan_node *c = plan_node_new(o->arena, n->kind);
     if (c != NULL) {
+        struct plan_node **children = c->children;
         *c = *n;
         c->id = o->node_count++;
+        c->children = children;
     }
     return c;
 }
@@ -305,6 +308,7 @@ static db_err gather_first(struct optimizer *o, struct plan_node **io, bool *ret
     if (f == NULL || part == NULL || rest == NULL) {
         return ERR_NOMEM;
     }
+    part->children[0] = n->children[0];
     if (topn) {
         part->u.sort.partial = true;
     } else {

@@ -129,14 +129,11 @@ static db_err collect_tables(struct optimizer *o)
 /* MYSQL: EXISTS evaluates nothing of the select list: its rows get no columns. */
 static db_err show_nothing(struct optimizer *o, struct lnode **io_root)
 {
-    struct lnode *n = OPT_NEW(o, struct lnode);
+    struct lnode *n = lnode_new(o->arena, LNODE_PROJECT, 1);
     if (n == NULL) {
         return ERR_NOMEM;
     }
-    n->kind = LNODE_PROJECT;
-    n->rows = -1;
     n->children[0] = *io_root;
-    n->child_count = 1;
     *io_root = n;
     return ERR_OK;
 }

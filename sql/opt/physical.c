@@ -7,11 +7,10 @@
 
 struct plan_node *opt__node(struct optimizer *o, enum plan_kind kind, uint32_t columns)
 {
-    struct plan_node *n = OPT_NEW(o, struct plan_node);
+    struct plan_node *n = plan_node_new(o->arena, kind);
     if (n == NULL) {
         return NULL;
     }
-    n->kind = kind;
     n->id = o->node_count++;
     n->column_count = columns;
     n->types = OPT_ARRAY(o, const struct sql_type *, columns);
@@ -357,17 +356,19 @@ static db_err phys_distinct(struct optimizer *o, struct lnode *n, const struct w
 
 static db_err phys_setop(struct optimizer *o, struct lnode *n, struct phys *ret)
 {
-    struct phys side[2];
+    struct phys side;
     struct plan_node *p = opt__node(o, PLAN_SETOP, n->column_count);
     col_id_t *cols = OPT_ARRAY(o, col_id_t, n->column_count);
-    if (p == NULL || cols == NULL) {
+    struct plan_node **children = OPT_ARRAY(o, struct plan_node *, n->child_count);
+    if (p == NULL || cols == NULL || children == NULL) {
         return ERR_NOMEM;
     }
-    for (uint32_t i = 0; i < 2; i++) {
-        TRY(opt__physical(o, n->children[i], &g_want_nothing, &side[i]));
-        p->children[i] = side[i].node;
+    for (uint32_t i = 0; i < n->child_count; i++) {
+        TRY(opt__physical(o, n->children[i], &g_want_nothing, &side));
+        children[i] = side.node;
     }
-    p->child_count = 2;
+    p->children = children;
+    p->child_count = n->child_count;
     for (uint32_t i = 0; i < n->column_count; i++) {
         p->types[i] = &n->columns[i].type;
         cols[i] = n->columns[i].id;

@@ -198,8 +198,8 @@ struct plan_node {
     uint32_t column_count;
     const struct sql_type **types; /* of the output columns */
     uint32_t child_count;
-    struct plan_node *children[2];
-    double rows, cost; /* estimates */
+    struct plan_node **children; /* room for two at least */
+    double rows, cost;           /* estimates */
     union {
         struct {
             uint32_t row_count;
@@ -250,7 +250,7 @@ struct plan_node {
             uint32_t keys; /* the first columns, by which rows differ */
         } distinct;
         struct {
-            int op;
+            int op; /* of all children: of the first with the others */
             bool distinct;
         } setop;
         struct {
@@ -309,6 +309,18 @@ struct plan_node {
         } dml;                   /* UPDATE, DELETE */
     } u;
 };
+
+/* A node without children, which has room for two. NULL: out of memory. */
+static inline struct plan_node *plan_node_new(struct arena *arena, enum plan_kind kind)
+{
+    enum { ROOM = 2 };
+    struct plan_node *n = arena_calloc(arena, 1, sizeof(*n) + ROOM * sizeof(*n->children));
+    if (n != NULL) {
+        n->kind = kind;
+        n->children = (struct plan_node **)(n + 1);
+    }
+    return n;
+}
 
 struct plan_size {
     struct plan_size *next;

@@ -113,7 +113,11 @@ static bool body_limits(const struct ast_body *body)
 {
     if (body->kind == AST_BODY_SETOP) {
         const struct ast_setop *s = (const struct ast_setop *)body;
-        return body_limits(s->left) || body_limits(s->right);
+        bool any = body_limits(s->first);
+        for (uint32_t i = 0; i < s->links.count && !any; i++) {
+            any = body_limits(s->links.items[i]->body);
+        }
+        return any;
     }
     return body->kind == AST_BODY_QUERY && limits(((const struct ast_body_query *)body)->query);
 }

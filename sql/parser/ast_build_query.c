@@ -119,19 +119,52 @@ void *ast_body_table(struct parse_ctx *ctx, struct sql_loc loc, void *name)
     return b;
 }
 
+/* Looks at the links before the new one. Those of one operation that are ALL in part only make two
+ * of it, one below the other. */
+static void look_before(struct ast_setop *s, struct ast_set_link *link)
+{
+    const struct ast_set_link *before = s->links.count == 0 ? NULL : ast_set_last(s);
+    if (before == NULL || before->op != link->op) {
+        link->nests = before != NULL;
+        s->run_all = link->all;
+        s->run_mixed = false;
+    } else if (link->op == AST_SETOP_INTERSECT) {
+        link->nests = s->run_all && link->all;
+        s->run_all = link->nests;
+    } else if (!s->run_mixed && link->all != before->all) {
+        s->run_mixed = true;
+        s->deeper++;
+    }
+    s->nests = (uint16_t)(s->nests + link->nests);
+    s->deeper = (uint16_t)(s->deeper + link->nests);
+}
+
 void *ast_setop(struct parse_ctx *ctx, struct sql_loc loc, enum ast_setop_kind op, bool all,
                 void *left, void *right)
 {
-    uint16_t level = ast_level(ctx, loc, ast_deeper(body_depth(left), body_depth(right)));
-    struct ast_setop *b = AST_NEW(ctx, ast_setop);
-    b->body.kind = AST_BODY_SETOP;
-    b->body.depth = level;
-    b->body.pos = ast_pos_of(loc);
-    b->op = op;
-    b->all = all;
-    b->left = left;
-    b->right = right;
-    return b;
+    struct ast_setop *s = left;
+    if (s->body.kind != AST_BODY_SETOP || ctx->err != ERR_OK) {
+        s = AST_NEW(ctx, ast_setop);
+        s->body.kind = AST_BODY_SETOP;
+        s->first = left;
+        s->operand_depth = body_depth(left);
+    }
+    struct ast_set_link *link = AST_NEW(ctx, ast_set_link);
+    if (ctx->err != ERR_OK) {
+        return s;
+    }
+    *link = (struct ast_set_link){.op = op, .all = all, .body = right};
+    look_before(s, link);
+    if (s->nests > PARSER_QUERY_DEPTH_MAX) {
+        ctx->err = my_error_at(ctx->diag, loc.offset, ER_TOO_HIGH_LEVEL_OF_NESTING_FOR_SELECT);
+        return s;
+    }
+    ast_list_add(ctx, (struct ast_list *)&s->links, link);
+    s->operand_depth = ast_deeper(s->operand_depth, body_depth(right));
+    s->body.depth = ast_level(ctx, loc, (uint16_t)(s->operand_depth + s->deeper));
+    s->body.pos = ast_pos_of(loc);
+    s->body.parens = false;
+    return s;
 }
 
 void *ast_values(struct parse_ctx *ctx, struct sql_loc loc, struct ast_list *rows)

@@ -12,6 +12,7 @@ struct printer {
     bool view;          /* in small letters, as MySQL keeps views */
     bool shown;         /* of a view: in the form in which MySQL shows it */
     bool count_selects; /* of a view: the note of EXPLAIN, where each SELECT says its number */
+    bool streams;       /* of a view: the rows of the query that comes now lie in no table */
     unsigned selects;
     const struct ast_body *first; /* of view: has `hints` in front of it */
     struct slice hints;

@@ -349,10 +349,11 @@ static void print_select(struct printer *p, const struct ast_select *s)
 static void print_body(struct printer *p, const struct ast_body *b);
 
 /* An operand of a set operation: in parentheses unless it needs none. */
-static void print_operand(struct printer *p, const struct ast_body *b)
+static void print_operand(struct printer *p, const struct ast_body *b, bool streams)
 {
     bool parens = b->kind == AST_BODY_SETOP;
     print__text(p, parens ? "(" : "");
+    p->streams = streams;
     print_body(p, b);
     print__text(p, parens ? ")" : "");
 }
@@ -378,23 +379,70 @@ static void print_table_body(struct printer *p, const struct ast_body_table *t)
     print__table_name(p, &t->name);
 }
 
-static void print_body(struct printer *p, const struct ast_body *b)
+/* Links of a chain that go together, from `begin` to `end`; those before `set` make one DISTINCT
+ * operation, which MYSQL shows so. */
+struct run {
+    uint32_t begin, end, set;
+};
+
+static struct run run_at(const struct ast_set_links *links, uint32_t begin)
+{
+    struct run r = {begin, begin, begin};
+    enum ast_setop_kind op = links->items[begin]->op;
+    do {
+        r.set = links->items[r.end]->all || op == AST_SETOP_EXCEPT ? r.set : r.end + 1;
+        r.end++;
+    } while (r.end < links->count && !links->items[r.end]->nests);
+    r.set = op == AST_SETOP_INTERSECT && r.set > begin ? r.end : r.set;
+    return r;
+}
+
+static void print_links(struct printer *p, const struct ast_set_links *links, struct run r,
+                        bool streams)
 {
     static const char *const ops[] = {" UNION ", " INTERSECT ", " EXCEPT "};
+    for (uint32_t i = r.begin; i < r.end; i++) {
+        const struct ast_set_link *link = links->items[i];
+        bool all = link->all && (i >= r.set || !p->view);
+        print__text(p, streams && i == r.set && i > r.begin ? ")" : "");
+        print__text(p, ops[link->op]);
+        print__text(p, all ? "ALL " : p->view ? "" : "DISTINCT ");
+        print_operand(p, link->body, streams && i >= r.set);
+    }
+}
+
+/* MYSQL: what goes together has no parentheses, but for a DISTINCT union before ALL when its rows
+ * lie in no table (streams). */
+static void print_chain(struct printer *p, const struct ast_setop *s, bool streams)
+{
+    struct run r = {0};
+    const struct ast_set_link *last = ast_set_last(s);
+    for (uint32_t at = 0; at < s->links.count; at = r.end) {
+        print__text(p, at != 0 ? "(" : "");
+        r = run_at(&s->links, at);
+    }
+    streams = streams && p->view && last->op == AST_SETOP_UNION && last->all;
+    print__text(p, streams && r.set > r.begin ? "(" : "");
+    print_operand(p, s->first, streams && r.set == 0);
+    for (uint32_t at = 0; at < s->links.count; at = r.end) {
+        print__text(p, at != 0 ? ")" : "");
+        r = run_at(&s->links, at);
+        print_links(p, &s->links, r, streams && r.end == s->links.count);
+    }
+}
+
+static void print_body(struct printer *p, const struct ast_body *b)
+{
+    bool streams = p->streams;
+    p->streams = false;
     switch (b->kind) {
     case AST_BODY_SELECT: print_select(p, (const struct ast_select *)b); break;
-    case AST_BODY_SETOP: {
-        const struct ast_setop *s = (const struct ast_setop *)b;
-        print_operand(p, s->left);
-        print__text(p, ops[s->op]);
-        print__text(p, s->all ? "ALL " : p->view ? "" : "DISTINCT ");
-        print_operand(p, s->right);
-        break;
-    }
+    case AST_BODY_SETOP: print_chain(p, (const struct ast_setop *)b, streams); break;
     case AST_BODY_VALUES: print_values(p, &((const struct ast_values *)b)->rows); break;
     case AST_BODY_TABLE: print_table_body(p, (const struct ast_body_table *)b); break;
     case AST_BODY_QUERY:
         print__text(p, "(");
+        p->streams = streams;
         print__query(p, ((const struct ast_body_query *)b)->query);
         print__text(p, ")");
         break;
@@ -473,8 +521,12 @@ void print__with_before(struct printer *p, const struct ast_with *w, size_t from
 void print__query(struct printer *p, const struct ast_query *q)
 {
     size_t from = p->buf->len;
+    bool streams = p->streams && q->order_by.count == 0;
+    p->streams = false;
     print__with(p, p->count_selects ? NULL : q->with);
+    p->streams = streams;
     print_body(p, q->body);
+    p->streams = false;
     print__order(p, &q->order_by);
     print__limit(p, q->limit);
     for (uint32_t i = 0; i < q->locking.count; i++) {
@@ -498,7 +550,7 @@ const struct ast_body *print__first_block(const struct ast_query *query)
 {
     const struct ast_body *b = query->body;
     while (b->kind == AST_BODY_SETOP || b->kind == AST_BODY_QUERY) {
-        b = b->kind == AST_BODY_SETOP ? ((const struct ast_setop *)b)->left
+        b = b->kind == AST_BODY_SETOP ? ((const struct ast_setop *)b)->first
                                       : ((const struct ast_body_query *)b)->query->body;
     }
     const struct ast_select *completed =
@@ -520,6 +572,7 @@ db_err ast_print_view(struct buf *buf, const struct ast_query *query, struct sli
 {
     struct printer p = {.buf = buf,
                         .view = true,
+                        .streams = true,
                         .first = print__first_block(query),
                         .hints = hints,
                         .client = client,
@@ -533,6 +586,7 @@ db_err ast_print_shown(struct buf *buf, const struct ast_query *query, struct sl
 {
     struct printer p = {.buf = buf,
                         .view = true,
+                        .streams = true,
                         .shown = true,
                         .first = print__first_block(query),
                         .hints = hints,

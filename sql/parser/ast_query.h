@@ -117,12 +117,35 @@ struct ast_body {
 };
 
 enum ast_setop_kind { AST_SETOP_UNION, AST_SETOP_INTERSECT, AST_SETOP_EXCEPT };
-struct ast_setop {
-    struct ast_body body;
+/* One operation of a chain. nests: what stands before it is one operand of it, rather than that
+ * both go on as one operation of many operands. MYSQL: so for another operation, and of INTERSECT
+ * ALL for each. */
+struct ast_set_link {
     enum ast_setop_kind op;
     bool all; /* ALL; else DISTINCT */
-    struct ast_body *left, *right;
+    bool nests;
+    struct ast_body *body;
 };
+AST_LIST_OF(ast_set_links, struct ast_set_link *);
+
+/* A chain of set operations, from left to right: each link combines all before it with its body. A
+ * left operand in parentheses is the beginning of the chain; the right one of an operation is one
+ * body. The chain's length does not count as depth, but links that nest do; of these there are at
+ * most as many as queries within queries (PARSER_QUERY_DEPTH_MAX; 1473). */
+struct ast_setop {
+    struct ast_body body;
+    struct ast_body *first;
+    struct ast_set_links links; /* at least one */
+    uint16_t operand_depth;     /* of the deepest operand */
+    uint16_t nests;             /* links that do */
+    uint16_t deeper;            /* by how much links make it deeper */
+    bool run_all, run_mixed;    /* of the last links of one operation: all are ALL; some are */
+};
+
+static inline const struct ast_set_link *ast_set_last(const struct ast_setop *s)
+{
+    return s->links.items[s->links.count - 1];
+}
 
 struct ast_values {
     struct ast_body body;

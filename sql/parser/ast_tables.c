@@ -102,13 +102,22 @@ static db_err of_rows(const struct visit *v, const struct ast_row_list *rows)
     return ERR_OK;
 }
 
+static db_err of_body(const struct visit *v, const struct ast_body *b);
+
+static db_err of_chain(const struct visit *v, const struct ast_setop *s)
+{
+    TRY(of_body(v, s->first));
+    for (uint32_t i = 0; i < s->links.count; i++) {
+        TRY(of_body(v, s->links.items[i]->body));
+    }
+    return ERR_OK;
+}
+
 static db_err of_body(const struct visit *v, const struct ast_body *b)
 {
     switch (b->kind) {
     case AST_BODY_SELECT: return of_select(v, (const struct ast_select *)b);
-    case AST_BODY_SETOP:
-        TRY(of_body(v, ((const struct ast_setop *)b)->left));
-        return of_body(v, ((const struct ast_setop *)b)->right);
+    case AST_BODY_SETOP: return of_chain(v, (const struct ast_setop *)b);
     case AST_BODY_VALUES: return of_rows(v, &((const struct ast_values *)b)->rows);
     case AST_BODY_TABLE: return v->fn(&((const struct ast_body_table *)b)->name, v->arg);
     case AST_BODY_QUERY: return of_query(v, ((const struct ast_body_query *)b)->query);

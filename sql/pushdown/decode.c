@@ -341,11 +341,10 @@ static db_err take_body(struct decoder *x, const pb_node *p, struct plan_node *n
 static db_err take_node(struct decoder *x, const pb_node *p, struct plan_node *child,
                         struct decoded *ret)
 {
-    struct plan_node *n = ARENA_NEW(x->arena, struct plan_node);
+    struct plan_node *n = plan_node_new(x->arena, (enum plan_kind)p->kind);
     if (n == NULL) {
         return ERR_NOMEM;
     }
-    n->kind = (enum plan_kind)p->kind;
     n->column_count = (uint32_t)p->n_types;
     n->types = ARENA_ARRAY(x->arena, const struct sql_type *, p->n_types + 1);
     struct sql_type *types = ARENA_ARRAY(x->arena, struct sql_type, p->n_types + 1);

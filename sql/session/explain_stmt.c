@@ -10,7 +10,6 @@
 #include "sql/priv/acl.h"
 #include "sql/session/session_int.h"
 
-enum { EXPLAIN_TEXT_MAX = 1024 * 1024 };
 enum format { FORMAT_TRADITIONAL, FORMAT_TRADITIONAL_STRICT, FORMAT_TREE, FORMAT_JSON };
 
 static const char *const g_formats[] = {"TRADITIONAL", "TRADITIONAL", "TREE", "JSON"};

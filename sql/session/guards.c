@@ -52,8 +52,8 @@ static bool scans_target(const struct plan_node *change, const struct plan_node 
 static double examined(const struct plan_node *n)
 {
     double rows = n->child_count == 0 ? n->rows : examined(n->children[0]);
-    if (n->child_count == 2) {
-        double right = examined(n->children[1]);
+    for (uint32_t i = 1; i < n->child_count; i++) {
+        double right = examined(n->children[i]);
         rows = n->kind == PLAN_SETOP ? rows + right : rows * (right < 1 ? 1 : right);
     }
     return rows;

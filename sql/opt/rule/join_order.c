@@ -109,15 +109,12 @@ static db_err make_left(struct optimizer *o, const struct lnode *outer, struct l
     if (above->count == 0) {
         return ERR_OK;
     }
-    struct lnode *f = OPT_NEW(o, struct lnode);
+    struct lnode *f = lnode_new(o->arena, LNODE_FILTER, 1);
     if (f == NULL) {
         return ERR_NOMEM;
     }
-    *f = (struct lnode){.kind = LNODE_FILTER,
-                        .rows = -1,
-                        .columns = n->columns,
-                        .column_count = n->column_count,
-                        .child_count = 1};
+    f->columns = n->columns;
+    f->column_count = n->column_count;
     f->children[0] = n;
     f->u.filter.conjuncts = above->list;
     f->u.filter.count = above->count;
@@ -131,7 +128,7 @@ static db_err make_join(struct optimizer *o, struct group *g, struct lnode *l, u
 {
     struct lnode *r = g->rel[at];
     const struct lnode *outer = g->outer == NULL ? NULL : g->outer[at];
-    struct lnode *n = OPT_NEW(o, struct lnode);
+    struct lnode *n = lnode_new(o->arena, LNODE_JOIN, 2);
     struct lcolumn *cols = OPT_ARRAY(o, struct lcolumn, l->column_count + r->column_count);
     struct conjuncts on = {0};
     if (n == NULL || cols == NULL) {
@@ -139,13 +136,10 @@ static db_err make_join(struct optimizer *o, struct group *g, struct lnode *l, u
     }
     memcpy(cols, l->columns, l->column_count * sizeof(*cols));
     memcpy(cols + l->column_count, r->columns, r->column_count * sizeof(*cols));
-    n->kind = LNODE_JOIN;
-    n->rows = -1;
     n->columns = cols;
     n->column_count = l->column_count + r->column_count;
     n->children[0] = l;
     n->children[1] = r;
-    n->child_count = 2;
     *ret_connected = outer != NULL;
     for (uint32_t i = 0; i < g->conds.count; i++) {
         if (!g->cond_used[i] && opt__reads_only(g->conds.list[i], n)) {

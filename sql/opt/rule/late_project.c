@@ -115,14 +115,11 @@ static db_err new_input(struct late *l, struct lnode **ret)
         return ERR_OK;
     }
     TRY(hand_on_columns(l));
-    struct lnode *n = OPT_NEW(l->o, struct lnode);
+    struct lnode *n = lnode_new(l->o->arena, LNODE_PROJECT, 1);
     if (n == NULL) {
         return ERR_NOMEM;
     }
-    n->kind = LNODE_PROJECT;
-    n->rows = -1;
     n->children[0] = input;
-    n->child_count = 1;
     n->u.project.exprs = l->below;
     n->u.project.count = n->column_count = l->below_count;
     n->columns = l->columns;

@@ -187,7 +187,7 @@ static db_err prune(struct optimizer *o, struct lnode *n, struct col_set *wanted
     case LNODE_DISTINCT: TRY(want_all(o, n, wanted)); break;
     case LNODE_SETOP:
     case LNODE_RECURSIVE:
-        for (uint32_t s = 0; s < 2; s++) {
+        for (uint32_t s = 0; s < n->child_count; s++) {
             TRY(want_all(o, n->children[s], wanted));
             TRY(prune(o, n->children[s], wanted));
         }

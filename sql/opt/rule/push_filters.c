@@ -44,14 +44,11 @@ static db_err keep_here(struct optimizer *o, struct lnode **io, struct conjuncts
         below->u.filter.count = all.count;
         return ERR_OK;
     }
-    struct lnode *f = OPT_NEW(o, struct lnode);
+    struct lnode *f = lnode_new(o->arena, LNODE_FILTER, 1);
     if (f == NULL) {
         return ERR_NOMEM;
     }
-    f->kind = LNODE_FILTER;
-    f->rows = -1;
     f->children[0] = *io;
-    f->child_count = 1;
     f->columns = (*io)->columns;
     f->column_count = (*io)->column_count;
     f->u.filter.conjuncts = stay->list;
@@ -185,8 +182,8 @@ static db_err through_setop(struct optimizer *o, struct lnode **io, struct conju
 {
     struct lnode *n = *io;
     struct conjuncts stay = {0};
-    struct conjuncts side[2] = {{0}, {0}};
-    for (uint32_t s = 0; s < 2; s++) {
+    for (uint32_t s = 0; s < n->child_count; s++) {
+        struct conjuncts side = {0};
         struct lproj *by = OPT_ARRAY(o, struct lproj, n->column_count);
         if (by == NULL) {
             return ERR_NOMEM;
@@ -206,9 +203,9 @@ static db_err through_setop(struct optimizer *o, struct lnode **io, struct conju
             if (e == NULL) {
                 return ERR_NOMEM;
             }
-            TRY(opt__add_conjunct(o, &side[s], e));
+            TRY(opt__add_conjunct(o, &side, e));
         }
-        TRY(push(o, &n->children[s], &side[s]));
+        TRY(push(o, &n->children[s], &side));
     }
     for (uint32_t i = 0; i < c->count; i++) {
         if (c->list[i]->is_volatile || c->list[i]->has_subquery) {

@@ -233,15 +233,12 @@ static db_err with_filter(struct unnest *u, struct lnode **io)
     if (u->rest.count == 0) {
         return ERR_OK;
     }
-    struct lnode *f = OPT_NEW(u->o, struct lnode);
+    struct lnode *f = lnode_new(u->o->arena, LNODE_FILTER, 1);
     if (f == NULL) {
         return ERR_NOMEM;
     }
-    *f = (struct lnode){.kind = LNODE_FILTER,
-                        .rows = -1,
-                        .child_count = 1,
-                        .columns = (*io)->columns,
-                        .column_count = (*io)->column_count};
+    f->columns = (*io)->columns;
+    f->column_count = (*io)->column_count;
     f->children[0] = *io;
     f->u.filter.conjuncts = u->rest.list;
     f->u.filter.count = u->rest.count;
@@ -315,15 +312,12 @@ static db_err try_unnest(struct optimizer *o, struct lnode *input, const struct 
         return ERR_OK;
     }
     TRY(with_filter(&u, &u.tables));
-    struct lnode *j = OPT_NEW(o, struct lnode);
+    struct lnode *j = lnode_new(o->arena, LNODE_JOIN, 2);
     if (j == NULL) {
         return ERR_NOMEM;
     }
-    *j = (struct lnode){.kind = LNODE_JOIN,
-                        .rows = -1,
-                        .child_count = 2,
-                        .columns = input->columns,
-                        .column_count = input->column_count};
+    j->columns = input->columns;
+    j->column_count = input->column_count;
     j->children[0] = input;
     j->children[1] = u.tables;
     j->u.join.kind = negated ? JOIN_ANTI : JOIN_SEMI;

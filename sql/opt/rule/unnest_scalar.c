@@ -171,13 +171,10 @@ static bool pays(const struct scalar *s, bool limited)
 
 static struct lnode *node(struct optimizer *o, enum lnode_kind kind, struct lnode *child)
 {
-    struct lnode *n = OPT_NEW(o, struct lnode);
+    struct lnode *n = lnode_new(o->arena, kind, 1);
     if (n != NULL) {
-        *n = (struct lnode){.kind = kind,
-                            .rows = -1,
-                            .child_count = 1,
-                            .columns = child->columns,
-                            .column_count = child->column_count};
+        n->columns = child->columns;
+        n->column_count = child->column_count;
         n->children[0] = child;
     }
     return n;
