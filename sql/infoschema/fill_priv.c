@@ -146,7 +146,7 @@ static db_err object_rows(struct is_rows *r, const struct acl_user *u, const str
 static db_err schema_privileges(struct is_rows *r, const struct acl_user *u)
 {
     for (uint32_t i = 0; i < u->db_count; i++) {
-        struct object o = {.schema = u->dbs[i].pattern};
+        struct object o = {.schema = u->dbs[i].name};
         TRY(object_rows(r, u, &o, u->dbs[i].privs, (u->dbs[i].privs & PRIV_GRANT) != 0));
     }
     return ERR_OK;
@@ -452,7 +452,7 @@ static db_err put_restrictions(const struct acl_user *u, struct buf *out)
     for (uint32_t i = 0; i < u->restriction_count; i++) {
         bool first = true;
         TRY(buf_printf(out, "%s{\"Database\": ", i == 0 ? "\"Restrictions\": [" : ", "));
-        TRY(json_quote(u->restrictions[i].schema, out));
+        TRY(json_quote(u->restrictions[i].name, out));
         TRY(buf_printf(out, ", \"Privileges\": ["));
         for (int p = 0; p < PRIV_COUNT; p++) {
             if ((u->restrictions[i].privs & (priv_t)1 << p) != 0) {
@@ -570,7 +570,7 @@ static db_err db_rows(struct is_rows *r, const struct acl_user *u)
     priv_t after = PRIV_EXECUTE | PRIV_EVENT | PRIV_TRIGGER;
     for (uint32_t i = 0; i < u->db_count; i++) {
         is__text(r, u->host);
-        is__text(r, u->dbs[i].pattern);
+        is__text(r, u->dbs[i].name);
         is__text(r, u->user);
         flags_of(r, u->dbs[i].privs, priv_all(PRIV_LEVEL_DB, true) & ~after);
         flags_of(r, u->dbs[i].privs, after);

@@ -20,12 +20,7 @@ struct acl_name {
     struct slice user, host;
 };
 
-struct acl_db {
-    struct slice pattern; /* of the database's name: % and _, \ before one that is meant */
-    priv_t privs;
-};
-
-struct acl_column {
+struct acl_named {
     struct slice name;
     priv_t privs;
 };
@@ -35,7 +30,7 @@ struct acl_table {
     struct slice grantor; /* user@host */
     uint64_t time_us;
     priv_t privs;
-    struct acl_column *columns;
+    struct acl_named *columns;
     uint32_t column_count;
 };
 
@@ -64,11 +59,6 @@ struct acl_past { /* a password of before */
     struct slice hash;
 };
 
-struct acl_restriction { /* a partial revoke: of what is granted at *.* */
-    struct slice schema;
-    priv_t privs;
-};
-
 /* Never changed once in a generation. All text is in its arena. Arrays are kept sorted by name. */
 struct acl_user {
     _Atomic uint32_t refs;
@@ -77,14 +67,14 @@ struct acl_user {
     struct slice user, host; /* of the account */
     priv_t global;
     priv_dyn_t dynamic, dynamic_grant; /* granted; granted WITH GRANT OPTION */
-    struct acl_db *dbs;
+    struct acl_named *dbs;             /* patterns of names: % and _, \ before one that is meant */
     struct acl_table *tables;
     struct acl_routine *routines;
     struct acl_role *roles;
     struct acl_name *default_roles;
     struct acl_proxy *proxies;
-    struct acl_restriction *restrictions;
-    struct acl_past *past; /* the newest first */
+    struct acl_named *restrictions; /* partial revokes, by schema: of what is granted at *.* */
+    struct acl_past *past;          /* the newest first */
     uint32_t db_count, table_count, routine_count, role_count, default_role_count, proxy_count,
         restriction_count, past_count, past_room;
 };

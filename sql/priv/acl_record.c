@@ -199,10 +199,10 @@ db_err record__encode(const struct acl_user *u, struct buf *value)
     TRY(put_masked(value, 'g', SLICE_EMPTY, u->global));
     TRY(put_dynamic(value, u));
     for (uint32_t i = 0; i < u->db_count; i++) {
-        TRY(put_masked(value, 'd', u->dbs[i].pattern, u->dbs[i].privs));
+        TRY(put_masked(value, 'd', u->dbs[i].name, u->dbs[i].privs));
     }
     for (uint32_t i = 0; i < u->restriction_count; i++) {
-        TRY(put_masked(value, 'x', u->restrictions[i].schema, u->restrictions[i].privs));
+        TRY(put_masked(value, 'x', u->restrictions[i].name, u->restrictions[i].privs));
     }
     for (uint32_t i = 0; i < u->table_count; i++) {
         TRY(put_table(value, &u->tables[i]));

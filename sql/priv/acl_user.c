@@ -77,6 +77,46 @@ static void remove_at(void *array, uint32_t *io_count, uint32_t at, size_t size)
     } while (0)
 #define REMOVE_AT(array, count, at) remove_at(array, &(count), at, sizeof(*(array)))
 
+/* privs 0: what is named is no more in the array. */
+static db_err set_named(struct acl_user *u, struct acl_named **io, uint32_t *io_count,
+                        struct slice name, int (*cmp)(struct slice, struct slice), priv_t privs)
+{
+    uint32_t at = 0;
+    while (at < *io_count && cmp((*io)[at].name, name) < 0) {
+        at++;
+    }
+    bool found = at < *io_count && cmp((*io)[at].name, name) == 0;
+    if (privs == 0) {
+        if (found) {
+            REMOVE_AT(*io, *io_count, at);
+        }
+        return ERR_OK;
+    }
+    if (!found) {
+        struct slice copy;
+        TRY(arena_copy(&u->arena, name, &copy));
+        INSERT_AT(u, *io, *io_count, at);
+        (*io)[at].name = copy;
+    }
+    (*io)[at].privs = privs;
+    return ERR_OK;
+}
+
+static db_err copy_named(struct acl_user *u, const struct acl_named *from, uint32_t count,
+                         struct acl_named **ret)
+{
+    struct acl_named *copy = ARENA_ARRAY(&u->arena, struct acl_named, count);
+    if (copy == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        copy[i].privs = from[i].privs;
+        TRY(arena_copy(&u->arena, from[i].name, &copy[i].name));
+    }
+    *ret = copy;
+    return ERR_OK;
+}
+
 /* ---- life ---- */
 
 struct acl_user *user__ref(struct acl_user *u)
@@ -136,14 +176,7 @@ static db_err copy_tables(struct acl_user *u, const struct acl_user *from)
         TRY(arena_copy(a, f->schema, &t->schema));
         TRY(arena_copy(a, f->name, &t->name));
         TRY(arena_copy(a, f->grantor, &t->grantor));
-        t->columns = ARENA_ARRAY(a, struct acl_column, f->column_count);
-        if (t->columns == NULL) {
-            return ERR_NOMEM;
-        }
-        for (uint32_t k = 0; k < f->column_count; k++) {
-            t->columns[k].privs = f->columns[k].privs;
-            TRY(arena_copy(a, f->columns[k].name, &t->columns[k].name));
-        }
+        TRY(copy_named(u, f->columns, f->column_count, &t->columns));
     }
     return ERR_OK;
 }
@@ -151,15 +184,13 @@ static db_err copy_tables(struct acl_user *u, const struct acl_user *from)
 static db_err copy_small(struct acl_user *u, const struct acl_user *from)
 {
     struct arena *a = &u->arena;
-    u->dbs = ARENA_ARRAY(a, struct acl_db, from->db_count);
+    TRY(copy_named(u, from->dbs, from->db_count, &u->dbs));
+    TRY(copy_named(u, from->restrictions, from->restriction_count, &u->restrictions));
+    u->db_count = from->db_count;
+    u->restriction_count = from->restriction_count;
     u->routines = ARENA_ARRAY(a, struct acl_routine, from->routine_count);
-    u->restrictions = ARENA_ARRAY(a, struct acl_restriction, from->restriction_count);
-    if (u->dbs == NULL || u->routines == NULL || u->restrictions == NULL) {
+    if (u->routines == NULL) {
         return ERR_NOMEM;
-    }
-    for (uint32_t i = 0; i < from->db_count; i++, u->db_count++) {
-        u->dbs[i].privs = from->dbs[i].privs;
-        TRY(arena_copy(a, from->dbs[i].pattern, &u->dbs[i].pattern));
     }
     for (uint32_t i = 0; i < from->routine_count; i++, u->routine_count++) {
         const struct acl_routine *f = &from->routines[i];
@@ -168,10 +199,6 @@ static db_err copy_small(struct acl_user *u, const struct acl_user *from)
         TRY(arena_copy(a, f->schema, &r->schema));
         TRY(arena_copy(a, f->name, &r->name));
         TRY(arena_copy(a, f->grantor, &r->grantor));
-    }
-    for (uint32_t i = 0; i < from->restriction_count; i++, u->restriction_count++) {
-        u->restrictions[i].privs = from->restrictions[i].privs;
-        TRY(arena_copy(a, from->restrictions[i].schema, &u->restrictions[i].schema));
     }
     return ERR_OK;
 }
@@ -235,48 +262,12 @@ struct acl_user *user__copy(const struct acl_user *from)
 
 db_err acl_user_set_db(struct acl_user *u, struct slice pattern, priv_t privs)
 {
-    uint32_t at = 0;
-    while (at < u->db_count && slice_cmp(u->dbs[at].pattern, pattern) < 0) {
-        at++;
-    }
-    bool found = at < u->db_count && slice_eq(u->dbs[at].pattern, pattern);
-    if (privs == 0) {
-        if (found) {
-            REMOVE_AT(u->dbs, u->db_count, at);
-        }
-        return ERR_OK;
-    }
-    if (!found) {
-        struct slice copy;
-        TRY(arena_copy(&u->arena, pattern, &copy));
-        INSERT_AT(u, u->dbs, u->db_count, at);
-        u->dbs[at].pattern = copy;
-    }
-    u->dbs[at].privs = privs;
-    return ERR_OK;
+    return set_named(u, &u->dbs, &u->db_count, pattern, slice_cmp, privs);
 }
 
 db_err acl_user_set_restriction(struct acl_user *u, struct slice schema, priv_t privs)
 {
-    uint32_t at = 0;
-    while (at < u->restriction_count && slice_cmp(u->restrictions[at].schema, schema) < 0) {
-        at++;
-    }
-    bool found = at < u->restriction_count && slice_eq(u->restrictions[at].schema, schema);
-    if (privs == 0) {
-        if (found) {
-            REMOVE_AT(u->restrictions, u->restriction_count, at);
-        }
-        return ERR_OK;
-    }
-    if (!found) {
-        struct slice copy;
-        TRY(arena_copy(&u->arena, schema, &copy));
-        INSERT_AT(u, u->restrictions, u->restriction_count, at);
-        u->restrictions[at].schema = copy;
-    }
-    u->restrictions[at].privs = privs;
-    return ERR_OK;
+    return set_named(u, &u->restrictions, &u->restriction_count, schema, slice_cmp, privs);
 }
 
 /* ---- tables and columns ---- */
@@ -372,25 +363,10 @@ db_err acl_user_set_column(struct acl_user *u, const struct acl_object *o, struc
     if (t == NULL) {
         return ERR_OK;
     }
-    uint32_t at = 0;
-    while (at < t->column_count && cmp_nocase(t->columns[at].name, column) < 0) {
-        at++;
-    }
-    bool found = at < t->column_count && slice_eq_nocase(t->columns[at].name, column);
+    TRY(set_named(u, &t->columns, &t->column_count, column, cmp_nocase, privs));
     if (privs == 0) {
-        if (found) {
-            REMOVE_AT(t->columns, t->column_count, at);
-        }
         drop_empty_table(u, t);
-        return ERR_OK;
     }
-    if (!found) {
-        struct slice copy;
-        TRY(arena_copy(&u->arena, column, &copy));
-        INSERT_AT(u, t->columns, t->column_count, at);
-        t->columns[at].name = copy;
-    }
-    t->columns[at].privs = privs;
     return ERR_OK;
 }
 

@@ -72,7 +72,7 @@ static void check_full(const struct acl_user *u)
     assert_true(u->dynamic == (DYN_BIT(BACKUP_ADMIN) | DYN_BIT(ROLE_ADMIN)));
     assert_true(u->dynamic_grant == DYN_BIT(ROLE_ADMIN));
     assert_int_equal(u->db_count, 2);
-    assert_true(slice_eq(u->dbs[0].pattern, slice_str("d")));
+    assert_true(slice_eq(u->dbs[0].name, slice_str("d")));
     assert_int_equal(u->restriction_count, 1);
     const struct acl_table *t = acl_table_of(u, slice_str("d"), slice_str("t"));
     assert_non_null(t);

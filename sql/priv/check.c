@@ -307,11 +307,11 @@ typedef bool (*db_match)(struct slice pattern, struct slice schema);
 /* MYSQL: of the patterns of an account that fit, the most specific one alone counts. */
 static priv_t schema_of_member(const struct acl_user *u, struct slice schema, db_match fits)
 {
-    const struct acl_db *best = NULL;
+    const struct acl_named *best = NULL;
     for (uint32_t i = 0; i < u->db_count; i++) {
-        const struct acl_db *d = &u->dbs[i];
-        if (fits(d->pattern, schema) &&
-            (best == NULL || acl_specificity(d->pattern) > acl_specificity(best->pattern))) {
+        const struct acl_named *d = &u->dbs[i];
+        if (fits(d->name, schema) &&
+            (best == NULL || acl_specificity(d->name) > acl_specificity(best->name))) {
             best = d;
         }
     }
@@ -328,10 +328,10 @@ static priv_t schema_beside(const struct priv_subject *s, struct slice schema, d
     for (uint32_t i = 0; i < s->beside_count; i++) {
         const struct priv_beside *b = &s->beside[i];
         for (uint32_t k = 0; k < b->user->db_count; k++) {
-            const struct acl_db *d = &b->user->dbs[k];
-            unsigned rank = b->host_rank * HOST + acl_specificity(d->pattern) * PATTERN +
-                            (b->anonymous ? 1 : 2);
-            if (rank > best && fits(d->pattern, schema)) {
+            const struct acl_named *d = &b->user->dbs[k];
+            unsigned rank =
+                b->host_rank * HOST + acl_specificity(d->name) * PATTERN + (b->anonymous ? 1 : 2);
+            if (rank > best && fits(d->name, schema)) {
                 best = rank;
                 privs = d->privs;
             }
@@ -344,8 +344,8 @@ static priv_t restricted_of_member(const struct acl_user *u, struct slice schema
 {
     priv_t all = 0;
     for (uint32_t i = 0; i < u->restriction_count; i++) {
-        const struct acl_restriction *r = &u->restrictions[i];
-        if (slice_eq(r->schema, schema) || (is_pattern && acl_db_fits(schema, r->schema))) {
+        const struct acl_named *r = &u->restrictions[i];
+        if (slice_eq(r->name, schema) || (is_pattern && acl_db_fits(schema, r->name))) {
             all |= r->privs;
         }
     }

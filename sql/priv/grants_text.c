@@ -115,9 +115,9 @@ static db_err merge_user(struct acl_user *into, const struct acl_user *u)
     for (uint32_t i = 0; i < u->db_count; i++) {
         priv_t privs = u->dbs[i].privs;
         for (uint32_t k = 0; k < into->db_count; k++) {
-            privs |= slice_eq(into->dbs[k].pattern, u->dbs[i].pattern) ? into->dbs[k].privs : 0;
+            privs |= slice_eq(into->dbs[k].name, u->dbs[i].name) ? into->dbs[k].privs : 0;
         }
-        TRY(acl_user_set_db(into, u->dbs[i].pattern, privs));
+        TRY(acl_user_set_db(into, u->dbs[i].name, privs));
     }
     for (uint32_t i = 0; i < u->routine_count; i++) {
         const struct acl_routine *r = &u->routines[i];
@@ -257,14 +257,14 @@ static db_err db_lines(const struct acl_user *u, struct buf *line, struct grants
 {
     priv_t all = priv_all(PRIV_LEVEL_DB, false);
     for (uint32_t i = 0; i < 2 * u->db_count; i++) { /* MYSQL: those without wildcards first */
-        const struct acl_db *d = &u->dbs[i % u->db_count];
-        if (has_wildcard(d->pattern) != (i >= u->db_count)) {
+        const struct acl_named *d = &u->dbs[i % u->db_count];
+        if (has_wildcard(d->name) != (i >= u->db_count)) {
             continue;
         }
         TRY(put(line, "GRANT "));
         TRY(put_privs(line, d->privs, all, true));
         TRY(put(line, " ON "));
-        TRY(put_object(line, sink, d->pattern));
+        TRY(put_object(line, sink, d->name));
         TRY(put(line, ".*"));
         TRY(put_to(line, sink, u, (d->privs & PRIV_GRANT) != 0));
         TRY(emit(sink, line));
@@ -273,7 +273,7 @@ static db_err db_lines(const struct acl_user *u, struct buf *line, struct grants
         TRY(put(line, "REVOKE "));
         TRY(put_privs(line, u->restrictions[i].privs, all, false));
         TRY(put(line, " ON "));
-        TRY(put_object(line, sink, u->restrictions[i].schema));
+        TRY(put_object(line, sink, u->restrictions[i].name));
         TRY(put(line, ".* FROM "));
         TRY(put_account(line, sink, u->user, u->host));
         TRY(emit(sink, line));

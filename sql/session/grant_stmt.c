@@ -264,7 +264,7 @@ static db_err nonexisting(struct sql_session *s, const struct request *r, const 
 static priv_t db_privs(const struct acl_user *u, struct slice pattern)
 {
     for (uint32_t i = 0; i < u->db_count; i++) {
-        if (slice_eq(u->dbs[i].pattern, pattern)) {
+        if (slice_eq(u->dbs[i].name, pattern)) {
             return u->dbs[i].privs;
         }
     }
@@ -274,7 +274,7 @@ static priv_t db_privs(const struct acl_user *u, struct slice pattern)
 static priv_t restricted(const struct acl_user *u, struct slice schema)
 {
     for (uint32_t i = 0; i < u->restriction_count; i++) {
-        if (slice_eq(u->restrictions[i].schema, schema)) {
+        if (slice_eq(u->restrictions[i].name, schema)) {
             return u->restrictions[i].privs;
         }
     }
@@ -310,12 +310,12 @@ static db_err inherit_restriction(const struct request *r, struct acl_user *u, s
 static db_err inherit_restrictions(const struct request *r, struct acl_user *u)
 {
     for (uint32_t i = u->restriction_count; i-- > 0;) {
-        TRY(inherit_restriction(r, u, u->restrictions[i].schema));
+        TRY(inherit_restriction(r, u, u->restrictions[i].name));
     }
     for (uint32_t i = 0; i < r->grantor->count; i++) {
         const struct acl_user *m = r->grantor->members[i];
         for (uint32_t k = 0; m != NULL && k < m->restriction_count; k++) {
-            TRY(inherit_restriction(r, u, m->restrictions[k].schema));
+            TRY(inherit_restriction(r, u, m->restrictions[k].name));
         }
     }
     return ERR_OK;
@@ -326,7 +326,7 @@ static db_err apply_global(const struct request *r, struct acl_user *u)
     bool grant = (r->privs & PRIV_GRANT) != 0;
     if (r->revoke) {
         for (uint32_t i = u->restriction_count; i-- > 0;) {
-            TRY(acl_user_set_restriction(u, u->restrictions[i].schema,
+            TRY(acl_user_set_restriction(u, u->restrictions[i].name,
                                          u->restrictions[i].privs & ~r->privs));
         }
         u->global &= ~r->privs;
@@ -725,7 +725,7 @@ static db_err check_own_restrictions(struct sql_session *s, const struct request
     for (uint32_t i = 0; i < me->count; i++) {
         const struct acl_user *m = me->members[i];
         for (uint32_t k = 0; m != NULL && k < m->restriction_count; k++) {
-            struct slice schema = m->restrictions[k].schema;
+            struct slice schema = m->restrictions[k].name;
             if ((r->privs & grantor_restricted(me, schema) &
                  ~grantor_restricted(r->grantor, schema)) != 0) {
                 return my_error(&s->diag, ER_UKNOWN_AUTH_ID_OR_ACCESS_DENIED_FOR_GRANT_AS);
