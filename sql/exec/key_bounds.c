@@ -77,8 +77,7 @@ db_err exec__stored_form(struct exec_ctx *ctx, const struct sql_type *column,
                          int *ret_order)
 {
     *ret_order = 0;
-    bool same_text =
-        column->id <= TYPE_LONGBLOB && type_phys(column) == PHYS_STR && v->phys == PHYS_STR;
+    bool same_text = type_phys(column) == PHYS_STR && v->phys == PHYS_STR;
     if (same_text) {
         *ret = *v;
         if (type_reads_padded(column, ctx->sql_mode)) { /* keys are without blanks */
