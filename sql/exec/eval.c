@@ -60,6 +60,9 @@ db_err expr_prepare(struct exec_ctx *ctx, const struct bexpr *e, struct expr_sta
     exec__mark_compared(s);
     exec__mark_silent(s, true);
     exec__mark_again(s);
+    if (e->kind == BEXPR_AND || e->kind == BEXPR_OR) {
+        exec__share_room(s->args, s->arg_count);
+    }
     *ret_state = s;
     return ERR_OK;
 }
@@ -83,7 +86,10 @@ static db_err make_room(struct exec_ctx *ctx, struct expr_state *s, uint32_t row
     uint32_t cap = rows <= 1 ? 1 : rows <= SMALL_ROWS ? SMALL_ROWS : CHUNK_ROWS;
     if (s->cap < cap) {
         enum phys_kind phys = type_phys(&s->e->type);
-        s->out.data = arena_alloc_aligned(ctx->arena, (size_t)phys_size_table[phys] * cap, 16);
+        s->out.data =
+            s->before != NULL && s->before->cap >= cap
+                ? s->before->out.data
+                : arena_alloc_aligned(ctx->arena, (size_t)phys_size_table[phys] * cap, 16);
         if (s->out.data == NULL) {
             return ERR_LIMIT;
         }
@@ -117,6 +123,9 @@ db_err exec__const_result(struct exec_ctx *ctx, struct expr_state *s, const stru
 
 uint16_t *exec__scratch(struct exec_ctx *ctx, struct expr_state *s)
 {
+    if (s->sel == NULL && s->before != NULL) {
+        s->sel = s->before->sel;
+    }
     if (s->sel == NULL) {
         s->sel = arena_alloc(ctx->arena, CHUNK_ROWS * sizeof(uint16_t));
     }

@@ -12,6 +12,33 @@ db_err exec__fixed_holds(struct exec_ctx *ctx, struct expr_state *s, bool *ret_h
     return ERR_OK;
 }
 
+enum { FOLLOWED_LEVELS = 16 }; /* higher trees are few, and take the stack */
+
+/* Only of nodes that are computed anew with each chunk. */
+static void follow(struct expr_state *s, struct expr_state *before)
+{
+    const struct bexpr *e = s->e;
+    if (e->kind != before->e->kind || s->arg_count != before->arg_count || s->fixed ||
+        before->fixed || s->height > FOLLOWED_LEVELS ||
+        type_phys(&e->type) != type_phys(&before->e->type)) {
+        return;
+    }
+    if (e->kind != BEXPR_FUNC && e->kind != BEXPR_AND && e->kind != BEXPR_OR) {
+        return;
+    }
+    s->before = before;
+    for (uint32_t i = 0; i < s->arg_count; i++) {
+        follow(s->args[i], before->args[i]);
+    }
+}
+
+void exec__share_room(struct expr_state *const *conditions, uint32_t count)
+{
+    for (uint32_t i = 1; i < count; i++) {
+        follow(conditions[i], conditions[i - 1]);
+    }
+}
+
 /* AND: false decides; OR: true decides. Rows that are decided leave the selection; NULL is
  * remembered. */
 db_err exec__eval_and_or(struct exec_ctx *ctx, struct expr_state *s, const struct eval_rows *rows,

@@ -106,6 +106,7 @@ db_err exec__prepare_conditions(struct exec_ctx *ctx, struct bexpr *const *list,
                                 struct expr_state ***ret)
 {
     TRY(exec__prepare_list(ctx, list, count, ret));
+    exec__share_room(*ret, count);
     mark_again(*ret, count, 1);
     for (uint32_t i = 0; i < count; i++) {
         mark_functions((*ret)[i]);

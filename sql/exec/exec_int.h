@@ -35,6 +35,9 @@ struct expr_state {
     struct vector out;
     uint32_t cap;  /* rows that out.data has room for; 0 = not made yet */
     uint16_t *sel; /* scratch selection of CHUNK_ROWS, made when needed */
+    /* The node in the condition before, of an AND, OR or list, that stands where this one stands.
+     * When this one is evaluated nobody needs that one's result any more: its room serves again. */
+    struct expr_state *before;
     struct pace pace;
     bool fixed;           /* the same for all rows of the execution */
     bool assigns;         /* variables: it is evaluated for one row after the other */
@@ -81,6 +84,8 @@ db_err exec__padded_value(struct exec_ctx *ctx, struct expr_state *s, const stru
 /* A row whose values by ordinal may have been read so becomes what is stored. */
 void exec__unpad_row(const struct exec_ctx *ctx, const struct table_def *t, struct value *row);
 uint16_t *exec__scratch(struct exec_ctx *ctx, struct expr_state *s); /* NULL: out of memory */
+/* eval_logic.c. Sets `before` in conditions that are looked at one after the other. */
+void exec__share_room(struct expr_state *const *conditions, uint32_t count);
 /* dst[row] = src[row] for the rows; same physical kind. */
 void exec__copy_rows(struct vector *dst, const struct vector *src, const uint16_t *sel, uint32_t n);
 /* A number's or text's truth as WHERE sees it: PHYS_INT and PHYS_DOUBLE at once, others through a
