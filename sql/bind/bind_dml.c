@@ -776,7 +776,9 @@ db_err bind__delete(struct binder *b, const struct ast_delete *s)
                             "MULTI DELETE");
         }
         TRY(target_index(b, t, &index));
-        bind__complete_table(b, n, t->u.table.def);
+        if (view == NULL && t->u.table.via_view_count == 0) {
+            bind__complete_table(b, n, t->u.table.def);
+        }
     }
     struct lnode *target = bind__target_table(from);
     if (!s->multi && target == NULL) {

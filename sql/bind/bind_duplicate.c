@@ -34,16 +34,20 @@ static struct lcolumn *duplicate_scope(struct binder *b, const struct ast_insert
                : bind__add_columns(b, cols, own, b->source_columns, b->source_column_count);
 }
 
-const struct column_def *bind__inserted_column(const struct binder *b, const struct lcolumn *found)
+bool bind__inserted_column(const struct binder *b, const struct lcolumn *found,
+                           const struct column_def **ret)
 {
     const struct bound_stmt *st = b->stmt;
-    const struct table_def *def = st == NULL || st->odku_new == NULL ? NULL : st->targets[0].def;
+    const struct table_def *def =
+        b->insert == NULL || st->target_count == 0 ? NULL : st->targets[0].def;
     for (uint32_t i = 0; def != NULL && i < def->column_count; i++) {
-        if (st->odku_new[i] == found->id) {
-            return &def->columns[i];
+        bool inserted = st->odku_new != NULL && st->odku_new[i] == found->id;
+        if (inserted || st->targets[0].columns[i] == found->id) {
+            *ret = &def->columns[i];
+            return inserted;
         }
     }
-    return NULL;
+    return false;
 }
 
 static bool reads(const struct bexpr *e, col_id_t id)

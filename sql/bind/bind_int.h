@@ -728,9 +728,10 @@ void bind__complete_column(struct binder *b, const struct ast_column *c,
 /* Of a column of the table that an INSERT writes, whatever view it was named through. */
 void bind__complete_stored(struct binder *b, const struct ast_column *c,
                            const struct table_def *def, const struct column_def *column);
-/* Of a column of the row that ON DUPLICATE KEY UPDATE knows under its alias: the target's column;
- * NULL: it is none of it. */
-const struct column_def *bind__inserted_column(const struct binder *b, const struct lcolumn *found);
+/* *ret: the target's column that an expression of an INSERT reads, untouched when it is another
+ * table's. True: of the row that ON DUPLICATE KEY UPDATE knows under its alias. */
+bool bind__inserted_column(const struct binder *b, const struct lcolumn *found,
+                           const struct column_def **ret);
 /* The two columns that USING or NATURAL merges become a condition of ON, as MySQL keeps them; then,
  * once all are merged, the join has these conditions only. */
 MUST_USE db_err bind__complete_merged(struct binder *b, const struct ast_table_join *j,

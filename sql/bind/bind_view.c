@@ -345,10 +345,12 @@ void bind__complete_column(struct binder *b, const struct ast_column *c,
     if (!b->opts->complete_tree || found->table.len == 0) {
         return;
     }
-    const struct column_def *inserted = bind__inserted_column(b, found);
-    if (inserted != NULL && b->opts->completes_note) {
+    const struct column_def *written = NULL;
+    if (b->opts->completes_note && bind__inserted_column(b, found, &written)) {
         mine->expr.kind = AST_EXPR_VALUES;
-        bind__complete_stored(b, c, b->stmt->targets[0].def, inserted);
+    }
+    if (written != NULL) {
+        bind__complete_stored(b, c, b->stmt->targets[0].def, written);
     } else {
         name_column(b, mine, found);
     }
