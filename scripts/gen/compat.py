@@ -92,7 +92,7 @@ know).
 - Depth: an expression goes 4,000 levels deep (1436 beyond, with levels for bytes; MySQL goes by its thread's stack: 450 to 4,000, and more of NOT). Terms of AND and OR, lists
   and branches of CASE are no levels, nor are operands of UNION, EXCEPT or INTERSECT.
 - Variables of the list above that MySQL's answers depend on: `windowing_use_high_precision` (moving sums of
-  DOUBLE stay as exact as with ON), `max_sort_length` (nothing is cut). What
+  DOUBLE stay as exact as with ON). What
   `explicit_defaults_for_timestamp` and `default_collation_for_utf8mb4` say counts when a prepared statement is executed (MySQL: partly when it is
   prepared), and the latter not in expressions of table definitions, which mean the same to all sessions.
 - LOCK TABLES: a table that a schema statement of the session itself gave a new id (ALTER by copy, TRUNCATE) is locked anew, and another
@@ -198,8 +198,8 @@ know).
   block of rows (MySQL: of each row, which it numbers), in `IN` as of a datetime. Of variables that a subquery or another statement than SET reads wrongly (`SELECT nosuch, @@nosuch`) the first error is told in the order of names (MySQL: of variables first). Views
   keep the hints of every block (MySQL forgets some when it reads its text again, and after a table was renamed); of a common table expression that is used
   twice they have them once. `lc_messages` refuses the locales whose messages
-  MySQL has in other languages (1235). In SQL itself `max_sort_length` is among the variables above that change
-  nothing. `session_track_transaction_info` tells of all tables as of ones with transactions, and of those that a statement names that fails when a
+  MySQL has in other languages (1235). `max_sort_length` is of ORDER BY alone: the rows of windows, and of groups WITH ROLLUP, are
+  sorted by whole texts (MySQL cuts these too, and then splits groups and partitions). `session_track_transaction_info` tells of all tables as of ones with transactions, and of those that a statement names that fails when a
   constant is computed. `sql_auto_is_null` says nothing of WHERE in HANDLER ... READ, nor of
   the text that SHOW CREATE VIEW shows of a view that was made without it.
 - A range ends at its last row: MySQL also computes the functional key parts of the row behind it, and may refuse that (3751).

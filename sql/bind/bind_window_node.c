@@ -255,6 +255,7 @@ static db_err sort_below(struct compute *c, const struct block_window *w, struct
     }
     s->u.sort.keys = keys;
     s->u.sort.count = n;
+    s->u.sort.whole = true;
     *io = s;
     return ERR_OK;
 }

@@ -246,6 +246,7 @@ struct lnode {
             struct lsort_key *keys;
             uint32_t count;
             bool groups; /* for an aggregation, by its groups */
+            bool whole;  /* whatever max_sort_length says: what is above goes by the order */
         } sort;
         struct {
             struct bexpr *limit;  /* NULL = none; constant or parameter */

@@ -96,7 +96,7 @@ static db_err make_room(struct alter *a, struct exec_ctx *exec, struct row_order
     for (uint32_t i = 0; i < n; i++) {
         o->vectors[i] = &o->in.columns[i];
     }
-    return sorter_init(&o->sorter, exec, types, n, o->keys, o->key_count, UINT64_MAX);
+    return sorter_init(&o->sorter, exec, types, n, o->keys, o->key_count, UINT64_MAX, 0);
 }
 
 /* Text is not copied: the sorter packs the row before the next one is read. */

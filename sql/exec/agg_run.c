@@ -73,7 +73,7 @@ static db_err open_kept(struct agg_one *a, struct exec_ctx *ctx)
 static db_err open_sorter(struct agg_one *a, struct exec_ctx *ctx)
 {
     return sorter_init(&a->sorter, ctx, a->types, 1 + a->arg_count + a->order_count, a->keys,
-                       a->order_count, UINT64_MAX);
+                       a->order_count, UINT64_MAX, 0);
 }
 
 static db_err open_one(struct agg_one *a, struct exec_ctx *ctx, const struct plan_agg *p,

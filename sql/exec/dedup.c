@@ -119,7 +119,7 @@ db_err dedup_end(struct dedup *d, struct exec_ctx *ctx)
     if (!d->parts.active) {
         return ERR_OK;
     }
-    TRY(sorter_init(&d->sorter, ctx, d->types, width + 1, &d->by_number, 1, UINT64_MAX));
+    TRY(sorter_init(&d->sorter, ctx, d->types, width + 1, &d->by_number, 1, UINT64_MAX, 0));
     if (d->again.columns == NULL) {
         TRY(chunk_init_rows(&d->again, d->types, width + 1, CHUNK_ROWS / 4, ctx->arena));
     }

@@ -316,7 +316,8 @@ db_err hash_join_parts(struct op_hash_join *s, struct exec_ctx *ctx)
     spill_parts_seal(&s->parts);
     TRY(hash_join_use_run(s, ctx, true));
     s->by_number = (struct sort_key){.column = s->out_width};
-    TRY(sorter_init(&s->sorter, ctx, s->out_types, s->out_width + 1, &s->by_number, 1, UINT64_MAX));
+    TRY(sorter_init(&s->sorter, ctx, s->out_types, s->out_width + 1, &s->by_number, 1, UINT64_MAX,
+                    0));
     s->sorted = true;
     for (;;) {
         TRY(next_part(s, ctx));

@@ -66,6 +66,7 @@ struct exec_ctx {
     bool ignore;                    /* INSERT/UPDATE/DELETE IGNORE */
     uint64_t sql_mode;
     uint32_t auto_inc_step, auto_inc_offset;
+    uint32_t max_sort_length;  /* 0: keys are compared whole */
     uint64_t forced_insert_id; /* the first AUTO_INCREMENT number of the statement; 0: the next */
     bool foreign_key_checks, unique_checks;
     bool null_is_now;       /* NULL in a TIMESTAMP that is NOT NULL is the current time */

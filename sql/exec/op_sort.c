@@ -72,7 +72,7 @@ static db_err start(struct op_sort *s, struct exec_ctx *ctx)
         s->skip = n->u.sort.partial ? 0 : s->skip;
     }
     return sorter_init(&s->sorter, ctx, s->types, n->column_count + s->computed, s->keys,
-                       n->u.sort.count, bound);
+                       n->u.sort.count, bound, n->u.sort.cuts ? ctx->max_sort_length : 0);
 }
 
 static db_err sort_open(struct op *op, struct exec_ctx *ctx)

@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/fiber.h"
+#include "sql/exec/cut_collation.h"
 #include "sql/types/json.h"
 
 enum {
@@ -190,7 +191,7 @@ static db_err sort_refs(struct sorter *s)
 
 db_err sorter_init(struct sorter *s, struct exec_ctx *ctx, const struct sql_type *const *types,
                    uint32_t column_count, const struct sort_key *keys, uint32_t key_count,
-                   uint64_t bound)
+                   uint64_t bound, uint32_t cut)
 {
     struct packed_format format = s->format;
     *s = (struct sorter){.format = format,
@@ -211,6 +212,9 @@ db_err sorter_init(struct sorter *s, struct exec_ctx *ctx, const struct sql_type
     for (uint32_t i = 0; i < key_count; i++) {
         if (types[keys[i].column]->id == TYPE_JSON) {
             s->format.columns[keys[i].column].collation = &json_order_collation;
+        } else if (cut != 0) {
+            TRY(cut_collation(types[keys[i].column], cut, ctx->arena,
+                              &s->format.columns[keys[i].column].collation));
         }
     }
     return ERR_OK;

@@ -45,10 +45,12 @@ struct sorter {
 };
 
 /* s is zeroed, or has been freed: then types and keys are those that it had. types: of all columns,
- * keys among them; keys and types outlive the sorter. */
+ * keys among them; keys and types outlive the sorter. cut: keys whose collation pads are compared
+ * by so many bytes of their weights (cut_collation.h); 0: whole. */
 MUST_USE db_err sorter_init(struct sorter *s, struct exec_ctx *ctx,
                             const struct sql_type *const *types, uint32_t column_count,
-                            const struct sort_key *keys, uint32_t key_count, uint64_t bound);
+                            const struct sort_key *keys, uint32_t key_count, uint64_t bound,
+                            uint32_t cut);
 MUST_USE db_err sorter_add(struct sorter *s, struct exec_ctx *ctx, struct vector *const *vectors,
                            const uint16_t *sel, uint32_t n);
 MUST_USE db_err sorter_finish(struct sorter *s, struct exec_ctx *ctx);

@@ -151,7 +151,7 @@ static db_err sorted_by_groups(struct optimizer *o, struct lnode *n, struct phys
     sort->rows = child->rows;
     sort->u.sort.keys = keys;
     sort->u.sort.count = n->u.aggregate.group_count;
-    sort->u.sort.groups = true;
+    sort->u.sort.groups = sort->u.sort.whole = true;
     return opt__physical(o, sort, &g_want_nothing, ret);
 }
 

@@ -1,6 +1,7 @@
 /* From the rewritten logical tree to operators. Column ids become slots here: each physical subtree
  * comes with the list of the ids that its output slots hold, and with the order of its rows when it
  * has one. */
+#include "sql/charset/charset.h"
 #include "sql/opt/opt_int.h"
 
 #include "sql/diag/my_error.h"
@@ -262,6 +263,12 @@ static bool has_order(const struct phys *p, const struct lsort_key *keys, uint32
     return true;
 }
 
+/* MYSQL: max_sort_length is for collations that pad. */
+static bool may_be_cut(const struct sql_type *t)
+{
+    return type_is_string(t) && collation_by_id(t->collation)->pad == COLLATION_PAD_SPACE;
+}
+
 static db_err phys_sort(struct optimizer *o, struct lnode *n, const struct want *want,
                         struct phys *ret)
 {
@@ -283,12 +290,14 @@ static db_err phys_sort(struct optimizer *o, struct lnode *n, const struct want 
         return ERR_NOMEM;
     }
     p->u.sort.count = n->u.sort.count;
+    p->u.sort.cuts = !n->u.sort.whole;
     ret->order_count = 0;
     for (uint32_t i = 0; i < n->u.sort.count; i++) {
         const struct lsort_key *k = &n->u.sort.keys[i];
         p->u.sort.keys[i].descending = k->descending;
         TRY(opt__resolve(o, k->expr, ret->cols, p->column_count, &p->u.sort.keys[i].expr));
-        if (k->expr->kind == BEXPR_COLUMN && ret->order_count == i) {
+        bool cut = p->u.sort.cuts && may_be_cut(&k->expr->type);
+        if (k->expr->kind == BEXPR_COLUMN && ret->order_count == i && !cut) {
             ret->order[ret->order_count++] =
                 (struct order_key){k->expr->u.column.id, k->descending};
         }

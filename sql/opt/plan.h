@@ -219,6 +219,7 @@ struct plan_node {
             uint32_t count;
             struct bexpr *limit, *offset; /* TOPN */
             bool partial; /* TOPN of a fragment: gives also the rows that the offset skips */
+            bool cuts;    /* keys are compared as far as max_sort_length says */
         } sort;
         struct {
             struct bexpr *limit, *offset;

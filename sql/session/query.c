@@ -291,6 +291,7 @@ static void make_context(struct statement *st, const struct plan *plan, struct c
         .given_row_count = st->row_count,
         .temp_dir = s->engine->opts.temp_dir,
         .spill_budget = s->vars.spill_budget,
+        .max_sort_length = s->is_own_query ? 0 : s->vars.max_sort_length,
         .sql_mode = s->vars.sql_mode,
         .forced_insert_id = s->vars.insert_id,
         .auto_inc_step = s->vars.auto_increment_increment,

@@ -153,7 +153,8 @@ struct session_vars {
     uint32_t cte_max_recursion_depth;
     uint32_t auto_increment_increment, auto_increment_offset;
     uint64_t max_join_size;
-    size_t spill_budget;        /* 0: a share of the statement's memory */
+    size_t spill_budget; /* 0: a share of the statement's memory */
+    uint32_t max_sort_length;
     uint64_t insert_id;         /* SET insert_id, until an INSERT has used it */
     uint64_t read_staleness_ms; /* 0: reads are of now */
     uint64_t max_execution_time_ms, sql_select_limit, group_concat_max_len, max_allowed_packet;

@@ -108,6 +108,7 @@ void vars__refresh(struct sql_session *s)
     v->locale = date_locale_by_name(vars__get(s, VAR_lc_time_names)->s);
     v->locale = v->locale == NULL ? date_locale_en_us : v->locale;
     v->insert_id = (uint64_t)vars__get(s, VAR_insert_id)->i;
+    v->max_sort_length = (uint32_t)vars__get(s, VAR_max_sort_length)->i;
     v->big_selects = vars__get(s, VAR_sql_big_selects)->i != 0;
     v->max_join_size = (uint64_t)vars__get(s, VAR_max_join_size)->i;
     v->max_execution_time_ms = (uint64_t)vars__get(s, VAR_max_execution_time)->i;
