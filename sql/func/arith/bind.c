@@ -226,10 +226,11 @@ db_err arith_bind_neg(BIND_ARGS)
     enum func_number kind = wider(args, 1);
     const struct sql_type *a = &args[0].type;
     const struct value *c = args[0].constant;
-    /* MYSQL: -18446744073709551615 is a decimal; the negative of a column overflows. */
+    /* MYSQL: -18446744073709551615 is a decimal, and so is the negative of any negative constant;
+     * that of a column is an integer, or overflows. */
     bool constant = c != NULL && !c->is_null && c->phys == PHYS_INT;
     if (kind == NUM_INT && constant &&
-        (c->is_unsigned ? c->u > (uint64_t)INT64_MAX + 1 : c->i == INT64_MIN)) {
+        (c->is_unsigned ? c->u > (uint64_t)INT64_MAX + 1 : c->i < 0)) {
         kind = NUM_DECIMAL;
     }
     bool bytes = type_is_string(a) && (a->flags & TYPE_F_BYTES_NUMBER) != 0;
