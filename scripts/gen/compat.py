@@ -197,7 +197,7 @@ know).
   (`t > @v`, 20240299) is looked for by a key without warning 1292 (MySQL tells of it once to three times); of a variable's text that is no date is told once for a
   block of rows (MySQL: of each row, which it numbers), in `IN` as of a datetime. Of variables that a subquery or another statement than SET reads wrongly (`SELECT nosuch, @@nosuch`) the first error is told in the order of names (MySQL: of variables first). Views
   keep the hints of every block (MySQL forgets some when it reads its text again, and after a table was renamed); of a common table expression that is used
-  twice they have them once. `lc_messages` refuses the locales whose messages
+  twice they have them once. INDEX of a SELECT reaches every SELECT behind it in a UNION (MySQL: not those with subqueries). `lc_messages` refuses the locales whose messages
   MySQL has in other languages (1235). `max_sort_length` is of ORDER BY alone: the rows of windows, and of groups WITH ROLLUP, are
   sorted by whole texts (MySQL cuts these too, and then splits groups and partitions). `session_track_transaction_info` tells of all tables as of ones with transactions, and of those that a statement names that fails when a
   constant is computed. `sql_auto_is_null` says nothing of WHERE in HANDLER ... READ, nor of

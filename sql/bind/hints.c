@@ -28,6 +28,9 @@ struct collector {
     uint32_t end;            /* where it ends: what begins behind it is not known yet */
     struct pending *pending;
     bool retries;
+    bool on_top; /* the block whose hints are read is within no other one */
+    struct pending
+        *late; /* MYSQL: INDEX of such a block may name what comes behind it: read last */
     struct hint_block *own; /* of a statement that is no query block itself */
     bool below;             /* a RESOURCE_GROUP is not in the first block */
 };
@@ -382,12 +385,33 @@ static db_err add_index_list(struct collector *c, struct hint_table *t, const st
                           h->indexes.count);
 }
 
+static db_err put_off(struct collector *c, const struct ast_hint *h)
+{
+    struct pending **end = &c->late;
+    while (*end != NULL) {
+        end = &(*end)->next;
+    }
+    *end = ARENA_NEW(c->arena, struct pending);
+    if (*end == NULL) {
+        return ERR_NOMEM;
+    }
+    **end = (struct pending){.hint = h};
+    return ERR_OK;
+}
+
 static db_err add_indexes(struct collector *c, const struct ast_hint *h)
 {
     const struct ast_hint_table *at = h->tables.items[0];
     bool list = !hint_is_per_index(h->kind);
+    struct slice name = at->block.ptr != NULL ? at->block : h->block;
     struct hint_block *b;
-    TRY(block_named(c, h, at->block.ptr != NULL ? at->block : h->block, &b));
+    if (h->kind == HINT_INDEX && c->on_top && name.ptr != NULL) {
+        TRY(find_block(c, name, &b));
+        if (b == NULL) {
+            return put_off(c, h);
+        }
+    }
+    TRY(block_named(c, h, name, &b));
     if (b == NULL) {
         struct pending *p = list && !c->retries ? ARENA_NEW(c->arena, struct pending) : NULL;
         if (p != NULL) {
@@ -491,20 +515,43 @@ static db_err retry(struct collector *c)
     return ERR_OK;
 }
 
+static db_err read_late(struct collector *c)
+{
+    c->end = UINT32_MAX;
+    c->on_top = false;
+    for (; c->late != NULL; c->late = c->late->next) {
+        TRY(add_indexes(c, c->late->hint));
+    }
+    return ERR_OK;
+}
+
+static bool is_on_top(const struct collector *c, const struct ast_body *of)
+{
+    bool within = of->in_cte;
+    for (uint32_t i = 0; i < c->body_count && !within; i++) {
+        const struct ast_body *b = c->bodies[i];
+        within = b->pos.offset < of->pos.offset && of->pos.offset < b->pos.offset + b->pos.len;
+    }
+    return !within;
+}
+
 /* The hints of one block, or of the INSERT, UPDATE or DELETE itself, which is the first block (of
  * INSERT .. SELECT together with the SELECT). */
 static db_err add_list(struct collector *c, struct ast_hints *hints)
 {
     struct pending *before = c->pending;
     c->end = UINT32_MAX;
+    c->on_top = false;
     for (uint32_t i = 0; i < c->body_count && hints->block == NULL; i++) {
         struct ast_select *s = (struct ast_select *)c->bodies[i];
         if (s->body.kind == AST_BODY_SELECT && s->hints == hints) {
             c->end = c->env->of_view ? UINT32_MAX : s->body.pos.offset + s->body.pos.len;
+            c->on_top = is_on_top(c, &s->body);
             TRY(block_of(c, i, &hints->block));
         }
     }
     if (hints->block == NULL) {
+        TRY(read_late(c)); /* MYSQL: by then the statement itself has no name yet */
         TRY(c->first == 1 && c->body_count > 0 ? block_of(c, 0, &hints->block) : ERR_OK);
     }
     if (hints->block == NULL) {
@@ -579,6 +626,7 @@ db_err hints_collect(struct arena *arena, const struct hint_env *env, struct ast
     for (uint32_t i = 0; i < hinted->lists.count; i++) {
         TRY(add_list(&c, hinted->lists.items[i]));
     }
+    TRY(read_late(&c));
     tell_resource_group(&c);
     order_blocks(&c, hinted->last_block);
     hinted->set = c.set;
