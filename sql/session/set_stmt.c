@@ -244,8 +244,9 @@ static db_err set_system(struct sql_session *s, const struct ast_set_item *i, co
 {
     enum sysvar_id id = sysvar_find(i->name);
     if (of_transaction(id) && i->scope == AST_SCOPE_DEFAULT && i->at_at) {
-        return set_next(s, id, v);
+        return set_next(s, id, v); /* MYSQL: no variable has changed */
     }
+    s->state_changed = true;
     TRY(vars__set(s, id, i->scope, v));
     forget_next(s, id, i->scope);
     if (id == VAR_restrict_fk_on_non_standard_key) {
@@ -270,6 +271,7 @@ static db_err value_of(struct sql_session *s, const struct ast_set_item *i, stru
 
 static db_err set_one(struct sql_session *s, const struct ast_set_item *i, const struct value *v)
 {
+    s->state_changed = s->state_changed || i->kind != AST_SET_SYS_VAR;
     switch (i->kind) {
     case AST_SET_SYS_VAR: return set_system(s, i, v);
     case AST_SET_USER_VAR: return vars__user_set(s, i->name, v);

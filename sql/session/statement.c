@@ -386,9 +386,7 @@ db_err session__run(struct statement *st, const struct ast_stmt *ast)
     case AST_STMT_RELEASE_SAVEPOINT: return run_txn_statement(st, ast);
     case AST_STMT_GET_DIAGNOSTICS: return diag__get(st, (const struct ast_get_diagnostics *)ast);
     case AST_STMT_SIGNAL: return diag__signal(st, (const struct ast_signal *)ast);
-    case AST_STMT_SET:
-        st->session->state_changed = true;
-        return set__run(st, (const struct ast_set *)ast);
+    case AST_STMT_SET: return set__run(st, (const struct ast_set *)ast);
     case AST_STMT_RESET_PERSIST: return globals__reset(st, (const struct ast_reset_persist *)ast);
     case AST_STMT_SET_TRANSACTION:
         st->session->state_changed =
