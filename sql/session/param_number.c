@@ -414,6 +414,8 @@ static void take(const struct cast_ctx *cast, struct param_state *io, const stru
         io->number = 0;
     }
     io->given = (uint16_t)given;
+    io->own_text =
+        !v->is_null && given == 0 && !is_number(io->number) && moment_of(io->number) == 0;
 }
 
 static uint32_t alone(const struct ast_expr *e, struct param_state *io_states)
@@ -477,14 +479,21 @@ static db_err convert_text(struct sql_session *s, const struct value *v, unsigne
                                 "parameter");
 }
 
-/* Text, or NULL, as text of the place. MYSQL: one that a number was given is none any more. */
+/* Text, or NULL, as text of the place. MYSQL: one that a number was given is none any more, nor one
+ * that is prepared again. */
 static db_err as_text(struct sql_session *s, const struct param_state *p, struct value *v,
                       struct sql_type *t, struct param_manner *manner)
 {
     struct slice text;
     const struct param_place *place = &p->place;
-    if (place->collation == 0 || p->given != 0 || (v->is_null && place->is_compared) ||
-        (!v->is_null && !type_is_string(t))) {
+    if (p->own_text && v->is_null && !place->is_compared) {
+        *t = type_char(TYPE_VARCHAR, VARCHAR_BYTES_MAX / 4, s->vars.collation_connection);
+        t->flags |= TYPE_F_EXPR;
+        value_set_null(v, t);
+        return ERR_OK;
+    }
+    if (place->collation == 0 || p->given != 0 || p->own_text ||
+        (v->is_null && place->is_compared) || (!v->is_null && !type_is_string(t))) {
         return ERR_OK;
     }
     struct sql_type to = bind_param_text_type(place);

@@ -752,6 +752,7 @@ db_err load__run(struct statement *st, const struct ast_load_data *l);
 struct param_state {
     struct param_place place; /* as PREPARE found it */
     uint8_t number;           /* as place.number, as it is now; 0: it is of its value's type */
+    bool own_text;            /* it was given text then, and is of that text's collation */
     uint16_t given; /* the class of what it was given last when the others changed; 0: text */
 };
 /* A statement's parameters, by index. What is made of them is in the statement's memory. */
