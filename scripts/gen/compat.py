@@ -162,7 +162,7 @@ know).
   text of no certain collation is not refused in ORDER BY of a window's RANK() and in a subquery after ANY and ALL. A set operation
   within another agrees on its texts in a view as it does in a statement (MySQL: as the view's text without some of its parentheses does). A variable that was never set is text as an
   operand of a set operation, bytes in functions and in a derived table (MySQL: text). A parameter that no other
-  operand gives a type has its value's (MySQL: text of the connection's collation, as which bytes are taken, too): INSERT ... SELECT answers 1366 for text that the column's character set does not
+  operand gives a type has its value's when that is not NULL (MySQL: text of the connection's collation, as which bytes are taken, too): INSERT ... SELECT answers 1366 for text that the column's character set does not
   have (MySQL: 3988); text and numbers that are no date are told of once. Among branches of several kinds, beside a BIT, a YEAR or JSON it is of its value's type or a
   number (MySQL: of the first's). What is no date is NULL among branches that are dates, also where a number is asked for (MySQL: the number in its text), and an impossible date
   (`2020-02-31`) that a function of dates is given is NULL as a literal is (MySQL: taken as it is). Text for a parameter that is a number is read as that number, not as what asks for it (HEX, DATE and what computes with DOUBLE, of a DECIMAL), once

@@ -479,6 +479,23 @@ static db_err convert_text(struct sql_session *s, const struct value *v, unsigne
                                 "parameter");
 }
 
+/* MYSQL: a parameter that no place says anything of is text of the connection's collation. */
+static void null_text(const struct sql_session *s, struct value *v, struct sql_type *t)
+{
+    *t = type_char(TYPE_VARCHAR, VARCHAR_BYTES_MAX / 4, s->vars.collation_connection);
+    t->flags |= TYPE_F_EXPR;
+    value_set_null(v, t);
+}
+
+void param__no_place(const struct sql_session *s, struct param_values *io)
+{
+    for (uint32_t i = 0; i < io->count; i++) {
+        if (io->values[i].is_null) {
+            null_text(s, &io->values[i], &io->types[i]);
+        }
+    }
+}
+
 /* Text, or NULL, as text of the place. MYSQL: one that a number was given is none any more, nor one
  * that is prepared again. */
 static db_err as_text(struct sql_session *s, const struct param_state *p, struct value *v,
@@ -486,10 +503,9 @@ static db_err as_text(struct sql_session *s, const struct param_state *p, struct
 {
     struct slice text;
     const struct param_place *place = &p->place;
-    if (p->own_text && v->is_null && !place->is_compared) {
-        *t = type_char(TYPE_VARCHAR, VARCHAR_BYTES_MAX / 4, s->vars.collation_connection);
-        t->flags |= TYPE_F_EXPR;
-        value_set_null(v, t);
+    bool alone = !place->known || place->number == PARAM_NUMBER_ALONE;
+    if ((p->own_text || (alone && p->given == 0)) && v->is_null && !place->is_compared) {
+        null_text(s, v, t);
         return ERR_OK;
     }
     if (place->collation == 0 || p->given != 0 || p->own_text ||

@@ -564,6 +564,8 @@ static db_err take_values(struct sql_stmt *p, struct param_values *v, struct sta
     TRY(p->states != NULL ? refresh_places(p) : ERR_OK);
     if (p->states != NULL) {
         TRY(param__place(p->session, p->states, p->ast->kind != AST_STMT_SELECT, v));
+    } else if (is_query(p->ast)) {
+        param__no_place(p->session, v);
     }
     st->values = v->values;
     st->types = v->types;

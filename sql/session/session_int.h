@@ -771,6 +771,9 @@ uint32_t param__alone(const struct ast_stmt *ast, struct param_state *io_states)
 MUST_USE db_err param__place(struct sql_session *s, struct param_state *io_states, bool changes,
                              struct param_values *io);
 
+/* Likewise where no place says anything of any of them. */
+void param__no_place(const struct sql_session *s, struct param_values *io);
+
 /* prepared.c */
 db_err prepared__sql(struct statement *st, const struct ast_stmt *ast);
 void prepared__drop_all(struct sql_session *s);

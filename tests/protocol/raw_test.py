@@ -215,6 +215,20 @@ def parameters_of_moments():
 
 
 @test
+def parameters_of_null():
+    """NULL of which no place says anything is text."""
+    for sql in b"SELECT ?", b"SELECT (SELECT ?)", b"SELECT x FROM (SELECT ? x) y":
+        c = connect()
+        assert c.ask(0x16, sql)[0] == 0
+        for _ in range(2):
+            c.read()
+        c.command(0x17, struct.pack("<IBI", 1, 0, 1) + b"\1\x01\6\0")
+        answer = c.rest()
+        assert answer[1][-6] in (252, 253) and answer[2] == b"\0\4", (sql, answer)
+        c.close()
+
+
+@test
 def no_numbers():
     """What is no number is stored nowhere."""
     c = connect()
