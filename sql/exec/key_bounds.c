@@ -147,13 +147,12 @@ db_err exec__stored_form(struct exec_ctx *ctx, const struct sql_type *column,
 
 /* MYSQL: by the key of a DECIMAL column text is looked for to its last digit, also where rows and
  * text compare as doubles, of which many decimals of over 15 digits are the same one. What it was
- * made a double for has said what is wrong with it. *ret_exact: it is a number, *io now. */
+ * made a double for has said what is wrong with it. */
 static db_err take_digits(struct exec_ctx *ctx, const struct bexpr *e,
-                          const struct sql_type *column, struct value *io, bool *ret_exact)
+                          const struct sql_type *column, struct value *io)
 {
     struct value text;
     struct decimal d;
-    *ret_exact = false;
     if (column->id != TYPE_DECIMAL || e->kind != BEXPR_CAST || e->type.id != TYPE_DOUBLE ||
         !type_is_string(&e->args[0]->type) ||
         !collation_by_id(e->args[0]->type.collation)->cs->ascii_superset) {
@@ -162,7 +161,6 @@ static db_err take_digits(struct exec_ctx *ctx, const struct bexpr *e,
     TRY(expr_eval_scalar(ctx, e->args[0], &text));
     if (!text.is_null && decimal_from_text(text.str, &d) == DECIMAL_OK) {
         *io = value_decimal(&d);
-        *ret_exact = true;
     }
     return ERR_OK;
 }
@@ -171,9 +169,8 @@ db_err exec__eval_bound(struct exec_ctx *ctx, const struct bexpr *e, const struc
                         struct value *ret, int *ret_order)
 {
     struct value v;
-    bool exact;
     TRY(expr_eval_scalar(ctx, e, &v));
-    TRY(take_digits(ctx, e, column, &v, &exact));
+    TRY(take_digits(ctx, e, column, &v));
     *ret_order = 0;
     if (v.is_null) {
         *ret = v;
@@ -181,8 +178,7 @@ db_err exec__eval_bound(struct exec_ctx *ctx, const struct bexpr *e, const struc
     }
     struct sql_type own = value_type(&v);
     bool other = e->type.id == TYPE_NULL || type_phys(&e->type) != (enum phys_kind)v.phys;
-    const struct sql_type *type = exact || other ? &own : &e->type;
-    return exec__stored_form(ctx, column, type, &v, ret, ret_order);
+    return exec__stored_form(ctx, column, other ? &own : &e->type, &v, ret, ret_order);
 }
 
 db_err exec__eval_interval_end(struct exec_ctx *ctx, const struct bexpr *e, bool inclusive,
@@ -216,7 +212,7 @@ db_err exec__eval_interval_end(struct exec_ctx *ctx, const struct bexpr *e, bool
 db_err exec__put_value(const struct key_column *kc, const struct value *v, struct buf *key)
 {
     struct value searched = *v;
-    if (!v->is_null && v->phys == PHYS_STR && v->str.len > SEARCH_CHARS_MAX) {
+    if (v->phys == PHYS_STR && v->str.len > SEARCH_CHARS_MAX) {
         searched.str = charset_substring(kc->collation->cs, v->str, 0, SEARCH_CHARS_MAX);
     }
     TRY(key_encode(kc, &searched, key));

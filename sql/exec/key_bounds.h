@@ -26,7 +26,7 @@ MUST_USE db_err exec__eval_bound(struct exec_ctx *ctx, const struct bexpr *e,
 MUST_USE db_err exec__eval_interval_end(struct exec_ctx *ctx, const struct bexpr *e, bool inclusive,
                                         bool is_low, const struct sql_type *column,
                                         struct bound *ret, bool *ret_empty);
-/* Appends the part's key of a value. */
+/* Appends the part's key of a value that is not NULL. */
 MUST_USE db_err exec__put_value(const struct key_column *kc, const struct value *v,
                                 struct buf *key);
 /* The keys of the interval behind what is in `base`, which is changed; *ret_before is what was in

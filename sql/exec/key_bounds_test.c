@@ -109,7 +109,8 @@ static void check_ends(const struct end_case *c, const struct key_column *kc, co
         int order = end.given ? slice_cmp(key_of(c->b, kc, x), key_of(c->b, kc, &end.v)) : 0;
         bool in = !empty &&
                   (!end.given || (is_low ? order > 0 : order < 0) || (end.inclusive && order == 0));
-        bool wider = !end.given && in && type_is_temporal(&c->column); /* rows are compared, too */
+        /* rows are compared, too */
+        bool wider = !end.given && in && type_is_temporal(&c->column) && c->column.id != TYPE_YEAR;
         if (in != wanted && !wider) {
             told(c, text, names[op], in);
         }
@@ -279,6 +280,26 @@ static void test_dates(void **state UNUSED)
     arena_fini(&b.arena);
 }
 
+/* A number is a bound of dates where it is one; else rows are compared. */
+static void test_numbers_as_dates(void **state UNUSED)
+{
+    struct bench b;
+    struct bound end;
+    bool empty = false;
+    struct sql_type day = type_temporal(TYPE_DATE, 0);
+    struct bexpr e = {.kind = BEXPR_CONST,
+                      .type = type_int(TYPE_BIGINT, false),
+                      .u.constant = value_int(20240229)};
+    bench_init(&b, "UTC");
+    struct value wanted = make(&b, &day, "2024-02-29");
+    CHECK_OK(exec__eval_interval_end(&b.exec, &e, true, true, &day, &end, &empty));
+    CHECK(!empty && end.given && end.inclusive && end.v.t == wanted.t);
+    e.u.constant = value_int(20240230);
+    CHECK_OK(exec__eval_interval_end(&b.exec, &e, true, true, &day, &end, &empty));
+    CHECK(!empty && !end.given);
+    arena_fini(&b.arena);
+}
+
 /* What is no date is below all dates, and no value of any column. */
 static void test_no_dates(void **state UNUSED)
 {
@@ -363,6 +384,16 @@ static void test_null_and_open(void **state UNUSED)
     e.type = type_char(TYPE_VARCHAR, 9, COLL_UTF8MB4_BIN); /* nor is it of the type that it had */
     CHECK_OK(exec__eval_interval_end(&b.exec, &e, false, true, &column, &end, &empty));
     CHECK(!empty && end.given && !end.inclusive && end.v.i == 5);
+    struct sql_type exact = type_decimal(5, 1, false);
+    e.u.constant = make(&b, &exact, "5.5");
+    CHECK_OK(exec__eval_interval_end(&b.exec, &e, false, true, &column, &end, &empty));
+    CHECK(!empty && end.given && end.inclusive && end.v.i == 6);
+    struct sql_type day = type_temporal(TYPE_DATE, 0);
+    e.type = type_null();
+    e.u.constant = value_str(slice_str("2020-01-02"), COLL_UTF8MB4_BIN);
+    struct value wanted = make(&b, &day, "2020-01-02");
+    CHECK_OK(exec__eval_interval_end(&b.exec, &e, true, false, &day, &end, &empty));
+    CHECK(!empty && end.given && end.inclusive && end.v.t == wanted.t);
     arena_fini(&b.arena);
 }
 
@@ -442,7 +473,7 @@ static void test_long_text(void **state UNUSED)
 {
     static const unsigned collations[] = {COLL_UTF8MB4_BIN, COLL_UTF8MB4_0900_AI_CI,
                                           COLL_UTF8MB4_GENERAL_CI};
-    enum { LONGEST = 200 * 1000 };
+    enum { LONGEST = 700 * 1000 }; /* its key is longer than what there is room for */
     static char text[LONGEST];
     struct bench b;
     bench_init(&b, "UTC");
@@ -470,11 +501,12 @@ static void test_long_text(void **state UNUSED)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_integers),      cmocka_unit_test(test_years),
-        cmocka_unit_test(test_stamps),        cmocka_unit_test(test_dates),
-        cmocka_unit_test(test_no_dates),      cmocka_unit_test(test_numbers),
-        cmocka_unit_test(test_null_and_open), cmocka_unit_test(test_intervals),
-        cmocka_unit_test(test_long_text),     cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_integers),         cmocka_unit_test(test_years),
+        cmocka_unit_test(test_stamps),           cmocka_unit_test(test_dates),
+        cmocka_unit_test(test_no_dates),         cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_null_and_open),    cmocka_unit_test(test_intervals),
+        cmocka_unit_test(test_long_text),        cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_numbers_as_dates),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
