@@ -195,8 +195,7 @@ db_err exec__eval_interval_end(struct exec_ctx *ctx, const struct bexpr *e, bool
         *ret_empty = true;
         return ERR_OK;
     }
-    bool date = type_is_temporal(column) && column->id != TYPE_YEAR;
-    if (order != 0 && date && type_phys(&e->type) != PHYS_TIME) {
+    if (order != 0 && type_is_temporal(column) && type_phys(&e->type) != PHYS_TIME) {
         return ERR_OK; /* a number that no column's value is: rows are compared, too */
     }
     ret->given = true;

@@ -109,8 +109,7 @@ static void check_ends(const struct end_case *c, const struct key_column *kc, co
         int order = end.given ? slice_cmp(key_of(c->b, kc, x), key_of(c->b, kc, &end.v)) : 0;
         bool in = !empty &&
                   (!end.given || (is_low ? order > 0 : order < 0) || (end.inclusive && order == 0));
-        /* rows are compared, too */
-        bool wider = !end.given && in && type_is_temporal(&c->column) && c->column.id != TYPE_YEAR;
+        bool wider = !end.given && in && type_is_temporal(&c->column); /* rows are compared, too */
         if (in != wanted && !wider) {
             told(c, text, names[op], in);
         }
