@@ -44,8 +44,8 @@ static const struct op_kind *kind_of(const struct plan_node *node)
 static bool reads_on_demand(enum plan_kind kind)
 {
     return kind == PLAN_FILTER || kind == PLAN_PROJECT || kind == PLAN_LIMIT ||
-           kind == PLAN_DISTINCT || kind == PLAN_SETOP || kind == PLAN_LOOKUP_JOIN ||
-           kind == PLAN_NL_JOIN || kind == PLAN_HASH_JOIN;
+           kind == PLAN_DISTINCT || kind == PLAN_LOOKUP_JOIN || kind == PLAN_NL_JOIN ||
+           kind == PLAN_HASH_JOIN;
 }
 
 static bool is_apply(const struct plan_node *node)
@@ -56,14 +56,14 @@ static bool is_apply(const struct plan_node *node)
 void exec_wants_some(struct op *op)
 {
     op->some = true;
+    if (op->node->kind == PLAN_SETOP) { /* its children are not built yet */
+        return;
+    }
     if (reads_on_demand(op->node->kind)) {
         exec_wants_some(op->children[0]);
     }
-    uint32_t others = op->node->kind == PLAN_SETOP ? op->node->child_count
-                      : is_apply(op->node)         ? 2
-                                                   : 0;
-    for (uint32_t i = 1; i < others; i++) {
-        exec_wants_some(op->children[i]);
+    if (is_apply(op->node)) {
+        exec_wants_some(op->children[1]);
     }
 }
 
@@ -82,7 +82,8 @@ db_err exec_build(struct exec_ctx *ctx, const struct plan_node *node, struct op 
     op->children = (struct op **)((char *)op + at);
     op->ops = kind->ops;
     op->node = node;
-    for (uint32_t i = 0; i < node->child_count; i++) {
+    uint32_t count = node->kind == PLAN_SETOP ? 0 : node->child_count;
+    for (uint32_t i = 0; i < count; i++) {
         TRY(exec_build(ctx, node->children[i], &op->children[i]));
     }
     if (node->kind == PLAN_LIMIT && !node->u.limit.calc_found_rows) {
@@ -153,18 +154,28 @@ db_err op_rescan(struct op *op, struct exec_ctx *ctx)
     return err;
 }
 
-db_err exec__start_child(struct op *op, struct exec_ctx *ctx, uint32_t child,
-                         uint32_t *io_open_count)
+db_err exec__start_child(struct op *op, struct exec_ctx *ctx, uint32_t child)
 {
-    if (child < *io_open_count) {
-        return op_rescan(op->children[child], ctx);
+    struct op **io = &op->children[child];
+    if (*io != NULL) {
+        return op_rescan(*io, ctx);
     }
-    ASSERT(child == *io_open_count);
-    (*io_open_count)++;
     struct arena *batch = exec__enter_kept(ctx);
-    db_err err = op_open(op->children[child], ctx);
+    db_err err = exec_build(ctx, op->node->children[child], io);
+    if (err == ERR_OK) {
+        if (op->some) {
+            exec_wants_some(*io);
+        }
+        err = op_open(*io, ctx);
+    }
     exec__leave_kept(ctx, batch);
     return err;
+}
+
+void exec__end_child(struct op *op, struct exec_ctx *ctx, uint32_t child)
+{
+    op_close(op->children[child], ctx);
+    op->children[child] = NULL;
 }
 
 void op_close(struct op *op, struct exec_ctx *ctx)

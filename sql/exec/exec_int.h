@@ -153,10 +153,11 @@ extern const struct op_kind op_dual_kind, op_values_kind, op_scan_kind, op_point
 /* enum ast_setop_kind */
 enum setop { SETOP_UNION, SETOP_INTERSECT, SETOP_EXCEPT };
 
-/* For an operator that opens its children one after the other, when it comes to them: opens the
- * child, or lets it run again. *io_open_count: how many have been opened. */
-db_err exec__start_child(struct op *op, struct exec_ctx *ctx, uint32_t child,
-                         uint32_t *io_open_count);
+/* For a set operation, which has any number of children: builds and opens the child when it comes
+ * to it, or lets it run again. */
+db_err exec__start_child(struct op *op, struct exec_ctx *ctx, uint32_t child);
+/* Nobody asks for the child's rows any more: what it holds is given back. */
+void exec__end_child(struct op *op, struct exec_ctx *ctx, uint32_t child);
 /* Opens the n-th child and gives its chunk. */
 static inline db_err op_child_next(struct op *op, struct exec_ctx *ctx, uint32_t child,
                                    struct chunk **ret)

@@ -27,7 +27,8 @@ struct op_ops {
 struct op {
     const struct op_ops *ops;
     const struct plan_node *node;
-    struct op **children; /* as many as the node has, two at least: NULL where it has none */
+    struct op *
+        *children; /* as many as the node has, two at least: NULL where it has none, or not yet */
     /* Set before it is opened: who asks may stop before the last row (LIMIT, EXISTS). What
      * expressions of a row say, or that they fail, then counts only when the row is asked for. */
     bool some;

@@ -32,7 +32,6 @@ enum { PART_ROWS = 256, TABLE_SIDE = 0, ASKING_SIDE = 1 };
 struct op_setop {
     struct op op;
     struct arena inputs[2]; /* of the chunks of the first child, and of another */
-    uint32_t open_count;    /* children that have been opened */
     bool by_rounds;
     struct packed_format format;
     struct row_table table;           /* row.mark: occurrences that are left, or the last round */
@@ -49,6 +48,7 @@ struct op_setop {
     uint64_t *hashes;
     uint16_t *sel;
     bool opened, built, left_ended, ended;
+    bool reruns; /* it was run again: children stay open */
 };
 
 /* May rows that are equal differ? */
@@ -86,7 +86,6 @@ static db_err setop_open(struct op *op, struct exec_ctx *ctx)
     row_table_init(&s->table, &s->format, n->column_count, ctx->mem, spill_budget(ctx));
     row_table_init(&s->firsts, &s->format, n->column_count, ctx->mem, spill_budget(ctx));
     s->opened = true;
-    s->open_count = 0;
     s->by_rounds = n->u.setop.op == SETOP_INTERSECT && n->u.setop.distinct;
     ASSERT(n->child_count == 2 || n->u.setop.op == SETOP_EXCEPT || s->by_rounds);
     TRY(packed_format_init(&s->format, n->types, n->column_count, ctx->arena));
@@ -99,7 +98,7 @@ static db_err setop_open(struct op *op, struct exec_ctx *ctx)
     if (!n->u.setop.distinct && equals_differ(&s->format)) {
         TRY(init_firsts(s, ctx));
     }
-    return exec__start_child(op, ctx, 0, &s->open_count);
+    return exec__start_child(op, ctx, 0);
 }
 
 /* The child's chunk, its strings in an arena of its own; its columns have the result's types by
@@ -222,11 +221,14 @@ static db_err put_rows(struct op_setop *s, struct exec_ctx *ctx, const struct ch
 
 static db_err put_child(struct op_setop *s, struct exec_ctx *ctx, uint32_t child)
 {
-    TRY(exec__start_child(&s->op, ctx, child, &s->open_count));
+    TRY(exec__start_child(&s->op, ctx, child));
     for (;;) {
         struct chunk *in;
         TRY(take(s, ctx, child, &in));
         if (in == NULL) {
+            if (!s->reruns) {
+                exec__end_child(&s->op, ctx, child);
+            }
             return ERR_OK;
         }
         TRY(put_rows(s, ctx, in, NULL, s->by_rounds ? child : 1));
@@ -476,7 +478,8 @@ static db_err setop_rescan(struct op *op, struct exec_ctx *ctx)
     row_table_clear(&s->table);
     row_table_clear(&s->firsts);
     s->built = s->left_ended = s->ended = false;
-    return exec__start_child(op, ctx, 0, &s->open_count);
+    s->reruns = true;
+    return exec__start_child(op, ctx, 0);
 }
 
 static void setop_close(struct op *op, struct exec_ctx *ctx)

@@ -1,17 +1,17 @@
 /* UNION: the rows of one child after the other, without duplicates if asked.
  *
- * A child is opened when its rows are wanted: of a chain of thousands with a LIMIT the others cost
- * nothing. */
+ * Of a chain of thousands only the child being read is open; with a LIMIT the others cost nothing.
+ * Where all is run again they stay as they are, for the next time. */
 #include "sql/exec/dedup.h"
 #include "sql/exec/exec_int.h"
 
 struct op_union {
     struct op op;
-    struct arena input;  /* of the child's chunk */
-    struct dedup dedup;  /* DISTINCT */
-    uint32_t child;      /* being read */
-    uint32_t open_count; /* children that have been opened: the first ones */
-    bool started;        /* the child being read */
+    struct arena input; /* of the child's chunk */
+    struct dedup dedup; /* DISTINCT */
+    uint32_t child;     /* being read */
+    bool started;       /* the child being read */
+    bool reruns;        /* it was run again: children stay open */
     bool opened;
 };
 
@@ -21,8 +21,8 @@ static db_err union_open(struct op *op, struct exec_ctx *ctx)
     const struct plan_node *n = op->node;
     arena_init(&s->input, NULL, ctx->mem, 0);
     s->opened = true;
-    s->child = s->open_count = 0;
-    s->started = false;
+    s->child = 0;
+    s->started = s->reruns = false;
     return n->u.setop.distinct
                ? dedup_init(&s->dedup, ctx, n->types, n->column_count, n->column_count)
                : ERR_OK;
@@ -32,7 +32,7 @@ static db_err union_open(struct op *op, struct exec_ctx *ctx)
 static db_err take(struct op_union *s, struct exec_ctx *ctx, struct chunk **ret)
 {
     if (!s->started) {
-        TRY(exec__start_child(&s->op, ctx, s->child, &s->open_count));
+        TRY(exec__start_child(&s->op, ctx, s->child));
         s->started = true;
     }
     arena_reset(&s->input);
@@ -40,6 +40,15 @@ static db_err take(struct op_union *s, struct exec_ctx *ctx, struct chunk **ret)
     db_err err = op_child_next(&s->op, ctx, s->child, ret);
     exec__leave_arena(ctx, saved);
     return err;
+}
+
+static void end_child(struct op_union *s, struct exec_ctx *ctx)
+{
+    if (!s->reruns) {
+        exec__end_child(&s->op, ctx, s->child);
+    }
+    s->child++;
+    s->started = false;
 }
 
 static db_err union_next(struct op *op, struct exec_ctx *ctx, struct chunk **ret)
@@ -52,8 +61,7 @@ static db_err union_next(struct op *op, struct exec_ctx *ctx, struct chunk **ret
         struct chunk *in;
         TRY(take(s, ctx, &in));
         if (in == NULL) {
-            s->child++;
-            s->started = false;
+            end_child(s, ctx);
             if (s->child == n->child_count && distinct) {
                 TRY(dedup_end(&s->dedup, ctx));
             }
@@ -80,6 +88,7 @@ static db_err union_rescan(struct op *op, struct exec_ctx *ctx)
     }
     s->child = 0;
     s->started = false;
+    s->reruns = true;
     return ERR_OK;
 }
 
