@@ -14,6 +14,12 @@ static inline bool hint_is_per_index(enum ast_hint_kind kind)
 /* Of a query block; NULL: nothing is said of it. */
 struct hint_block *hint_block_of(const struct ast_body *body);
 
+/* Fills in a statement's n blocks in the order of their numbers, or (by_end) in that in which they
+ * end. last: the chain of them; changed: the tables of an UPDATE or DELETE, or NULL. */
+struct ast_table;
+void hint_sort_blocks(struct ast_body **bodies, uint32_t n, struct ast_body *last,
+                      const struct ast_table *changed, bool by_end);
+
 /* Of enum ast_hint_strategy, by the number of its bit. */
 const char *hint_strategy_name(uint32_t bit);
 

@@ -1,7 +1,5 @@
 #include "sql/bind/hints.h"
 
-#include <stdlib.h>
-
 #include "sql/bind/hint_text.h"
 #include "sql/parser/ast_admin.h"
 #include "sql/parser/ast_ddl.h"
@@ -74,19 +72,14 @@ static db_err block_of(struct collector *c, uint32_t i, struct hint_block **ret)
     return *ret == NULL ? ERR_NOMEM : ERR_OK;
 }
 
-static int by_place(const void *a, const void *b)
+static const struct ast_table *changed_tables(const struct ast_stmt *stmt)
 {
-    const struct ast_body *x = *(struct ast_body *const *)a;
-    const struct ast_body *y = *(struct ast_body *const *)b;
-    if (x->in_cte != y->in_cte) {
-        return x->in_cte ? 1 : -1;
-    }
-    return x->pos.offset < y->pos.offset ? -1 : x->pos.offset > y->pos.offset;
+    return stmt->kind == AST_STMT_UPDATE   ? ((const struct ast_update *)stmt)->table
+           : stmt->kind == AST_STMT_DELETE ? ((const struct ast_delete *)stmt)->table
+                                           : NULL;
 }
 
-/* In the order of the text; those of common table expressions, which MySQL makes when they are
- * used, behind all others. */
-static db_err number_blocks(struct collector *c, struct ast_body *last)
+static db_err number_blocks(struct collector *c, const struct ast_stmt *stmt, struct ast_body *last)
 {
     for (const struct ast_body *b = last; b != NULL; b = b->before) {
         c->body_count++;
@@ -95,11 +88,7 @@ static db_err number_blocks(struct collector *c, struct ast_body *last)
     if (c->bodies == NULL) {
         return ERR_NOMEM;
     }
-    uint32_t n = 0;
-    for (struct ast_body *b = last; b != NULL; b = b->before) {
-        c->bodies[n++] = b;
-    }
-    qsort(c->bodies, n, sizeof(struct ast_body *), by_place);
+    hint_sort_blocks(c->bodies, c->body_count, last, changed_tables(stmt), false);
     return ERR_OK;
 }
 
@@ -574,15 +563,16 @@ struct hint_block *hint_block_of(const struct ast_body *body)
     return h == NULL ? NULL : h->block;
 }
 
-/* MYSQL: in the order in which their text ends, whoever named them first. */
-static void order_blocks(struct collector *c, const struct ast_body *last)
+/* MYSQL: in the order in which they end, whoever named them first. */
+static void order_blocks(struct collector *c, const struct ast_stmt *stmt, struct ast_body *last)
 {
     struct hint_block *first = c->own;
     if (first != NULL) {
         first->next = NULL;
     }
-    for (const struct ast_body *b = last; b != NULL; b = b->before) {
-        struct hint_block *block = hint_block_of(b);
+    hint_sort_blocks(c->bodies, c->body_count, last, changed_tables(stmt), true);
+    for (uint32_t i = c->body_count; i > 0; i--) {
+        struct hint_block *block = hint_block_of(c->bodies[i - 1]);
         if (block != NULL) {
             block->next = first;
             first = block;
@@ -622,13 +612,13 @@ db_err hints_collect(struct arena *arena, const struct hint_env *env, struct ast
     if (c.set == NULL) {
         return ERR_NOMEM;
     }
-    TRY(number_blocks(&c, hinted->last_block));
+    TRY(number_blocks(&c, run, hinted->last_block));
     for (uint32_t i = 0; i < hinted->lists.count; i++) {
         TRY(add_list(&c, hinted->lists.items[i]));
     }
     TRY(read_late(&c));
     tell_resource_group(&c);
-    order_blocks(&c, hinted->last_block);
+    order_blocks(&c, run, hinted->last_block);
     hinted->set = c.set;
     return ERR_OK;
 }
