@@ -165,6 +165,18 @@ static void expect(struct bench *b, struct sql_type column, const char *const *x
         __VA_ARGS__, NULL                                                                          \
     }
 
+/* Text that is a whole number is that one, to its last digit. */
+static void check_whole_text(struct bench *b, const char *text, int64_t wanted, int order_wanted)
+{
+    struct sql_type whole = type_int(TYPE_BIGINT, false);
+    struct value v = value_str(slice_str(text), COLL_UTF8MB4_BIN);
+    struct sql_type type = value_type(&v);
+    struct value stored;
+    int order;
+    CHECK_OK(exec__stored_form(&b->exec, &whole, &type, &v, &stored, &order));
+    CHECK(stored.i == wanted && order == order_wanted);
+}
+
 static void test_integers(void **state UNUSED)
 {
     struct bench b;
@@ -201,6 +213,8 @@ static void test_integers(void **state UNUSED)
     }
     expect(&b, small, in_small, text, LIST("-129", "-128", "5", "127", "128", "1.5", "-0.5"));
     expect(&b, whole, in_whole, text, LIST("18446744073709551616", "0.5", "-1"));
+    check_whole_text(&b, "9223372036854775806", INT64_MAX - 1, 0);
+    check_whole_text(&b, "9223372036854775808", INT64_MAX, -1);
     expect(&b, type_bit(8), LIST("\x01", "\x05", "\xff"), whole,
            LIST("0", "5", "255", "256", "-1"));
     arena_fini(&b.arena);
