@@ -328,13 +328,12 @@ static const struct number_place {
     enum func_number kind;
     bool digits;
 } g_places[] = {
-    {"abs", NUM_DOUBLE, false},          {"ceil", NUM_DOUBLE, false},
-    {"ceiling", NUM_DOUBLE, false},      {"floor", NUM_DOUBLE, false},
-    {"sec_to_time", NUM_DECIMAL, false}, {"round", NUM_DECIMAL, true},
-    {"truncate", NUM_DECIMAL, true},     {"op_not", NUM_INT, false},
-    {"op_xor", NUM_INT, false},          {"op_is_true", NUM_INT, false},
-    {"op_is_not_true", NUM_INT, false},  {"op_is_false", NUM_INT, false},
-    {"op_is_not_false", NUM_INT, false},
+    {"abs", NUM_DOUBLE, false},      {"ceil", NUM_DOUBLE, false},
+    {"ceiling", NUM_DOUBLE, false},  {"floor", NUM_DOUBLE, false},
+    {"round", NUM_DECIMAL, true},    {"truncate", NUM_DECIMAL, true},
+    {"op_not", NUM_INT, false},      {"op_xor", NUM_INT, false},
+    {"op_is_true", NUM_INT, false},  {"op_is_not_true", NUM_INT, false},
+    {"op_is_false", NUM_INT, false}, {"op_is_not_false", NUM_INT, false},
 };
 
 static bool is_one_of(const char *name, const char *const *names, size_t count)
@@ -404,6 +403,12 @@ void bind__note_moment(struct binder *b, struct bexpr *e, unsigned number)
     }
 }
 
+/* MYSQL: they may have a fraction. */
+static db_err note_seconds(struct binder *b, struct bexpr *e)
+{
+    return note_typed(b, e, NUM_DECIMAL, PARAM_NUMBER_SECONDS, false);
+}
+
 static bool is_unit_of_days(enum ast_interval_unit unit)
 {
     return unit == AST_UNIT_DAY || unit == AST_UNIT_WEEK || unit == AST_UNIT_MONTH ||
@@ -411,13 +416,15 @@ static bool is_unit_of_days(enum ast_interval_unit unit)
 }
 
 /* MYSQL: a date to which days are added is a DATE, one to which a time is, a DATETIME. */
-static void note_interval(struct binder *b, const char *name, struct bexpr **args)
+static db_err note_interval(struct binder *b, const char *name, struct bexpr **args)
 {
     bool stamp = strcmp(name, "timestampadd") == 0;
     const struct bexpr *unit = args[stamp ? 0 : 2];
     bool days =
         unit->kind == BEXPR_CONST && is_unit_of_days((enum ast_interval_unit)unit->u.constant.i);
     bind__note_moment(b, args[stamp ? 2 : 0], days ? PARAM_DATE : PARAM_DATETIME);
+    bool seconds = unit->kind == BEXPR_CONST && unit->u.constant.i == AST_UNIT_SECOND;
+    return seconds ? note_seconds(b, args[1]) : ERR_OK;
 }
 
 /* What is compared as text with a date or time, and is one, is it. */
@@ -445,7 +452,7 @@ static void note_difference(struct binder *b, struct bexpr **args)
     }
 }
 
-static void note_moments(struct binder *b, const char *name, struct bexpr **args, uint32_t count)
+static db_err note_moments(struct binder *b, const char *name, struct bexpr **args, uint32_t count)
 {
     static const char *const intervals[] = {"op_date_add", "op_date_sub", "timestampadd"};
     if (count != 0 && is_one_of(name, g_of_datetimes, ARRAY_COUNT(g_of_datetimes))) {
@@ -457,12 +464,18 @@ static void note_moments(struct binder *b, const char *name, struct bexpr **args
         }
     }
     if (is_one_of(name, intervals, ARRAY_COUNT(intervals))) {
-        note_interval(b, name, args);
-    } else if (strcmp(name, "timediff") == 0) {
+        return note_interval(b, name, args);
+    }
+    if (strcmp(name, "timediff") == 0) {
         note_difference(b, args);
     } else if (strcmp(name, "strcmp") == 0 || strcmp(name, "field") == 0) {
         note_beside_moment(b, args, count);
+    } else if (strcmp(name, "maketime") == 0) {
+        return note_seconds(b, args[2]);
+    } else if (strcmp(name, "from_unixtime") == 0 || strcmp(name, "sec_to_time") == 0) {
+        return note_seconds(b, args[0]);
     }
+    return ERR_OK;
 }
 
 db_err bind__note_operands(struct binder *b, const struct func_def *def, struct bexpr **args,
@@ -475,7 +488,7 @@ db_err bind__note_operands(struct binder *b, const struct func_def *def, struct 
     if (!b->opts->prepare) {
         return ERR_OK;
     }
-    note_moments(b, def->name, args, count);
+    TRY(note_moments(b, def->name, args, count));
     if (count == 2 && is_one_of(def->name, arithmetic, ARRAY_COUNT(arithmetic))) {
         return note_arithmetic(b, def->name, args);
     }

@@ -315,6 +315,7 @@ enum {
     PARAM_NUMBER_ASKED = 32,     /* not of arithmetic */
     PARAM_NUMBER_TEXT = 64,      /* beside text: no number, until one is given */
     PARAM_NUMBER_ARGUMENT = 128, /* asked for an integer, whatever it is */
+    PARAM_NUMBER_SECONDS = 160,  /* asked for a number that may have a fraction, likewise */
     PARAM_NUMBER_FLAGS = 248
 };
 

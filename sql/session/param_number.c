@@ -556,6 +556,10 @@ static db_err place_one(struct sql_session *s, struct cast_ctx *cast, const stru
     if (!is_number(p->number) || text) { /* MYSQL: it meets the others as text all the same */
         return as_text(s, p, v, t, manner);
     }
+    bool seconds = (p->place.number & PARAM_NUMBER_FLAGS) == PARAM_NUMBER_SECONDS;
+    if (seconds && !v->is_null && !type_is_integer(t)) {
+        return ERR_OK;
+    }
     if (reads_number(cast, p, v, t)) {
         manner->reads = (uint8_t)(1u + kind_of(p->number));
         return ERR_OK;
