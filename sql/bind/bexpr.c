@@ -79,6 +79,7 @@ static bool node_equal(const struct bexpr *a, const struct bexpr *b)
     case BEXPR_CASE:
     case BEXPR_COALESCE:
     case BEXPR_GROUPING:
+    case BEXPR_HOLD: /* and what is held: see `equal` */
     case BEXPR_ROW: return true;
     case BEXPR_SUBQUERY_SCALAR:
     case BEXPR_SUBQUERY_EXISTS:
@@ -93,7 +94,6 @@ static bool node_equal(const struct bexpr *a, const struct bexpr *b)
                 (a->u.agg.number != NULL && b->u.agg.number != NULL &&
                  bexpr_equal(a->u.agg.number, b->u.agg.number)));
     case BEXPR_USER_VAR_SET:
-    case BEXPR_HOLD:
     case BEXPR_HELD:
     case BEXPR_DEFAULT: return false;
     }
@@ -114,8 +114,27 @@ static const struct bexpr *branch(const struct bexpr *e)
     }
 }
 
-static bool equal(const struct bexpr *a, const struct bexpr *b, bool volatile_too)
+/* The HOLDs around two nodes that are compared: where one has a HELD, the other has that of its
+ * HOLD. */
+struct held_pair {
+    const struct held_pair *outer;
+    col_id_t a, b;
+};
+
+static bool held_equal(const struct bexpr *a, const struct bexpr *b, const struct held_pair *pairs)
 {
+    for (; pairs != NULL; pairs = pairs->outer) {
+        if (pairs->a == a->u.held || pairs->b == b->u.held) {
+            return pairs->a == a->u.held && pairs->b == b->u.held;
+        }
+    }
+    return a->u.held == b->u.held;
+}
+
+static bool equal(const struct bexpr *a, const struct bexpr *b, bool volatile_too,
+                  const struct held_pair *pairs)
+{
+    struct held_pair pair;
     if ((a->is_volatile || b->is_volatile) && !volatile_too) {
         return a->item != 0 && a->item == b->item;
     }
@@ -123,15 +142,19 @@ static bool equal(const struct bexpr *a, const struct bexpr *b, bool volatile_to
         return true;
     }
     if (a->kind != b->kind || a->arg_count != b->arg_count || !type_equal(&a->type, &b->type) ||
-        !node_equal(a, b)) {
+        !(a->kind == BEXPR_HELD ? held_equal(a, b, pairs) : node_equal(a, b))) {
         return false;
+    }
+    if (a->kind == BEXPR_HOLD) {
+        pair = (struct held_pair){pairs, a->u.held, b->u.held};
+        pairs = &pair;
     }
     bool branches =
         a->type.id == TYPE_DECIMAL && (a->kind == BEXPR_CASE || a->kind == BEXPR_COALESCE);
     for (uint32_t i = 0; i < a->arg_count; i++) {
         const struct bexpr *x = a->args[i];
         const struct bexpr *y = b->args[i];
-        if (!equal(branches ? branch(x) : x, branches ? branch(y) : y, volatile_too)) {
+        if (!equal(branches ? branch(x) : x, branches ? branch(y) : y, volatile_too, pairs)) {
             return false;
         }
     }
@@ -140,12 +163,12 @@ static bool equal(const struct bexpr *a, const struct bexpr *b, bool volatile_to
 
 bool bexpr_equal(const struct bexpr *a, const struct bexpr *b)
 {
-    return equal(a, b, false);
+    return equal(a, b, false, NULL);
 }
 
 bool bexpr_same_form(const struct bexpr *a, const struct bexpr *b)
 {
-    return equal(a, b, true);
+    return equal(a, b, true, NULL);
 }
 
 struct bexpr *bexpr_clone(struct arena *arena, const struct bexpr *e)

@@ -42,7 +42,7 @@ enum bexpr_kind {
                          */
     BEXPR_DEFAULT,      /* DEFAULT in INSERT/UPDATE: resolved by the DML planner */
     BEXPR_HOLD, /* args[1], in which args[0] stands in several places as HELD but is evaluated
-                   once a row: it is volatile */
+                   once a row: it is volatile, or high */
     BEXPR_HELD,
 };
 

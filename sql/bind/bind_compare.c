@@ -63,8 +63,9 @@ static db_err row_order(struct binder *b, enum ast_op op, struct bexpr *x, struc
 
 db_err bind__hold(struct binder *b, struct bexpr **io, struct bexpr **ret_held)
 {
+    enum { HELD_HEIGHT = 12 }; /* of copies of copies there would be too many */
     *ret_held = NULL;
-    if (!(*io)->is_volatile || (*io)->kind == BEXPR_ROW) {
+    if ((!(*io)->is_volatile && (*io)->height < HELD_HEIGHT) || (*io)->kind == BEXPR_ROW) {
         return ERR_OK;
     }
     struct bexpr *e = bind__new(b, BEXPR_HELD, &(*io)->type, 0);
@@ -74,7 +75,7 @@ db_err bind__hold(struct binder *b, struct bexpr **io, struct bexpr **ret_held)
     e->coercibility = (*io)->coercibility;
     e->position = (*io)->position;
     e->json_source = (*io)->json_source;
-    e->is_volatile = true;
+    e->is_volatile = (*io)->is_volatile;
     e->is_const = false;
     e->u.held = bind__new_col(b);
     *ret_held = *io;

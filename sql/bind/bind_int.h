@@ -471,9 +471,10 @@ db_err bind__comparison(struct binder *b, enum ast_op op, struct bexpr *x, struc
 /* One of several comparisons of an IN list, BETWEEN or CASE. */
 db_err bind__comparison_among(struct binder *b, enum ast_op op, struct bexpr *x, struct bexpr *y,
                               struct bexpr **ret);
-/* A volatile *io that will stand in several places becomes what stands there for it, *ret_held is
- * the expression; of any other *ret_held is NULL and nothing happens. bind__release then puts the
- * expression around all of these places, so that it is evaluated once; `as` is one of them. */
+/* A volatile *io, or one of many levels, that will stand in several places becomes what stands
+ * there for it, *ret_held is the expression; of any other *ret_held is NULL and nothing happens.
+ * bind__release then puts the expression around all of these places, so that it is evaluated once;
+ * `as` is one of them. */
 db_err bind__hold(struct binder *b, struct bexpr **io, struct bexpr **ret_held);
 db_err bind__release(struct binder *b, struct bexpr *held, const struct bexpr *as,
                      struct bexpr **io);

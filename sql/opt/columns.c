@@ -138,6 +138,27 @@ db_err opt__stack_for(const struct optimizer *o, const struct bexpr *e)
     return e->height < LOW ? ERR_OK : my_stack_for_levels(o->diag, 2u * e->height);
 }
 
+static uint32_t size_of(const struct bexpr *e, const struct lproj *by, uint32_t count)
+{
+    uint32_t size = 1;
+    for (uint32_t i = 0; i < count && e->kind == BEXPR_COLUMN; i++) {
+        if (by[i].out == e->u.column.id) {
+            return size_of(by[i].expr, NULL, 0);
+        }
+    }
+    for (uint32_t i = 0; i < e->arg_count; i++) {
+        size += size_of(e->args[i], by, count);
+    }
+    return size;
+}
+
+bool opt__grows_too_large(const struct bexpr *e, const struct lproj *by, uint32_t count)
+{
+    enum { SMALL = 500 };
+    uint32_t size = size_of(e, by, count);
+    return size > SMALL && size / 3 * 2 > size_of(e, NULL, 0);
+}
+
 struct bexpr *opt__substitute(struct optimizer *o, const struct bexpr *e, const struct lproj *by,
                               uint32_t count)
 {

@@ -55,6 +55,9 @@ struct bexpr *opt__column(struct optimizer *o, const struct lcolumn *c);
  * it takes. */
 struct bexpr *opt__substitute(struct optimizer *o, const struct bexpr *e, const struct lproj *by,
                               uint32_t count);
+/* Would e with its columns replaced be too large? Where each column stands for several of others
+ * which do so again, it doubles from one view to the next. */
+bool opt__grows_too_large(const struct bexpr *e, const struct lproj *by, uint32_t count);
 static inline bool opt__too_high(const struct bexpr *e)
 {
     return e->height > BEXPR_HEIGHT_MAX;

@@ -23,6 +23,14 @@ void plan_ref(struct plan *plan)
     atomic_fetch_add_explicit(&plan->refs, 1, memory_order_relaxed);
 }
 
+void plan_keep(struct plan *plan)
+{
+    if (plan->arena.tracker != NULL) {
+        mem_tracker_release(plan->arena.tracker, plan->arena.used);
+        plan->arena.tracker = NULL;
+    }
+}
+
 void plan_unref(struct plan *plan)
 {
     if (plan == NULL || atomic_fetch_sub_explicit(&plan->refs, 1, memory_order_acq_rel) != 1) {

@@ -27,6 +27,8 @@ struct opt_opts {
 
 /* An empty plan whose arena the caller binds into; one reference. NULL: out of memory. */
 struct plan *plan_new(struct mem_tracker *mem);
+/* It is whole, and may outlive its statement: its memory counts no more as mem's. */
+void plan_keep(struct plan *plan);
 /* Fills the plan from the statement that was bound in its arena. Errors: ERR_SQL, ERR_NOMEM,
  * ERR_LIMIT. */
 MUST_USE db_err optimize(struct plan *plan, struct bound_stmt *stmt, const struct opt_opts *opts,

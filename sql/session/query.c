@@ -98,7 +98,7 @@ static db_err make_plan(struct sql_session *s, const struct ast_stmt *ast,
     TRY(priv_refresh(&s->priv));
     const struct catalog_snapshot *snap;
     TRY(session__snapshot(s, &snap));
-    struct plan *p = plan_new(NULL);
+    struct plan *p = plan_new(&s->mem);
     struct bind_opts bind;
     struct bound_stmt *bound;
     if (p == NULL) {
@@ -134,8 +134,9 @@ static db_err make_plan(struct sql_session *s, const struct ast_stmt *ast,
     }
     if (err != ERR_OK) {
         plan_unref(p);
-        return err;
+        return err == ERR_NOMEM ? ERR_LIMIT : err; /* nearly always the statement's own */
     }
+    plan_keep(p);
     *ret = p;
     return ERR_OK;
 }

@@ -79,7 +79,8 @@ static db_err through_project(struct optimizer *o, struct lnode **io, struct con
         blocked = blocked || n->u.project.exprs[i].expr->is_volatile;
     }
     for (uint32_t i = 0; i < c->count; i++) {
-        if (blocked || c->list[i]->is_volatile || c->list[i]->has_subquery) {
+        if (blocked || c->list[i]->is_volatile || c->list[i]->has_subquery ||
+            opt__grows_too_large(c->list[i], n->u.project.exprs, n->u.project.count)) {
             TRY(opt__add_conjunct(o, &stay, c->list[i]));
             continue;
         }
@@ -129,9 +130,11 @@ static db_err through_aggregate(struct optimizer *o, struct lnode **io, struct c
     struct conjuncts stay = {0};
     struct lnode groups = {.column_count = n->u.aggregate.group_count, .columns = n->columns};
     for (uint32_t i = 0; i < c->count; i++) {
-        bool movable = n->u.aggregate.group_count != 0 && !n->u.aggregate.rollup &&
-                       !c->list[i]->is_volatile && !c->list[i]->has_subquery &&
-                       opt__reads_only(c->list[i], &groups) && same_for_equal_keys(c->list[i]);
+        bool movable =
+            n->u.aggregate.group_count != 0 && !n->u.aggregate.rollup && !c->list[i]->is_volatile &&
+            !c->list[i]->has_subquery && opt__reads_only(c->list[i], &groups) &&
+            same_for_equal_keys(c->list[i]) &&
+            !opt__grows_too_large(c->list[i], n->u.aggregate.groups, n->u.aggregate.group_count);
         if (!movable) {
             TRY(opt__add_conjunct(o, &stay, c->list[i]));
             continue;
