@@ -171,7 +171,8 @@ know).
   given before is text among branches of text. A parameter that stands alone in a set operation or a derived table is text when text is given
   (MySQL: a number when a number was given before); places within SET, DO and CREATE TABLE ... SELECT say nothing of a parameter's type but where it stands alone. Text
   that is shown as it is by IF, CASE or NULLIF of a DECIMAL is the number when it comes through a derived table. A sum of a time with a fraction and a parameter has 30 decimals
-  (MySQL: those of the time). `year = ?` is also outside of conditions true of the year that a number below 100 stands for.
+  (MySQL: those of the time). A parameter that was given a typed date and then text is text alone and in MAX (MySQL: still a date); `date + ?` of text is told of otherwise;
+  `IF(c, @bad, d) = d` is false (MySQL: NULL). `year = ?` is also outside of conditions true of the year that a number below 100 stands for.
   PREPARE computes no constant of a condition: EXECUTE tells of what is wrong with it.
   The text of AVG of a DOUBLE(M,D) has the decimals
   that are shown (MySQL: in CONCAT, those it needs). ENUM is sorted by its number when ROLLUP groups by it (MySQL: by its text). A YEAR that IF, CASE, MAX or
@@ -195,10 +196,12 @@ know).
 - The room that WEIGHT_STRING might need, which makes it NULL beyond
   `max_allowed_packet`, is one level smaller in UCA 9.0.0 collations that order scripts anew (bg, bs, hr, mn, ru, sr, ja, zh; larger in `ja_0900_as_cs_ks`). A variable that is a number and no date
   (`t > @v`, 20240299) is looked for by a key without warning 1292 (MySQL tells of it once to three times); of a variable's text that is no date is told once for a
-  block of rows (MySQL: of each row, which it numbers), in `IN` as of a datetime. Of variables that a subquery or another statement than SET reads wrongly (`SELECT nosuch, @@nosuch`) the first error is told in the order of names (MySQL: of variables first). Views
+  block of rows (MySQL: of each row, which it numbers), in `IN` as of a datetime. Of variables that a subquery or another statement than SET reads wrongly (`SELECT nosuch, @@nosuch`) the first error is told in the order of names (MySQL: of variables first). Text of an integer that is no BIGINT, beside a BIGINT column, is compared as it is in the select list (`s = '-9223372036854775809'`
+  is true of the smallest one; MySQL: there, not in WHERE); a BIGINT beyond 2^53 meets a column's text exactly by `>=` and a key, as a DOUBLE by `=` (MySQL: the other way round). What is held of a view's index that is gone warns at each EXECUTE (3128; MySQL:
+  when it is prepared). A list of rows in IN takes 6 to 9 KB a row while it is planned: 50,000 with the memory of a statement by default. Views
   keep the hints of every block (MySQL forgets some when it reads its text again, and after a table was renamed); of a common table expression that is used
   twice they have them once. INDEX of a SELECT reaches every SELECT behind it in a UNION (MySQL: not those with subqueries). `lc_messages` refuses the locales whose messages
-  MySQL has in other languages (1235). `max_sort_length` is of ORDER BY alone: the rows of windows, and of groups WITH ROLLUP, are
+  MySQL has in other languages (1235). `-(SELECT -1)` and `-IF(1, -1, 2)` are integers (MySQL: DECIMAL, as it is of any negative constant). `max_sort_length` is of ORDER BY alone: the rows of windows, and of groups WITH ROLLUP, are
   sorted by whole texts (MySQL cuts these too, and then splits groups and partitions). `session_track_transaction_info` tells of all tables as of ones with transactions, and of those that a statement names that fails when a
   constant is computed. `sql_auto_is_null` says nothing of WHERE in HANDLER ... READ, nor of
   the text that SHOW CREATE VIEW shows of a view that was made without it.
