@@ -39,8 +39,33 @@ void exec__share_room(struct expr_state *const *conditions, uint32_t count)
     }
 }
 
-/* AND: false decides; OR: true decides. Rows that are decided leave the selection; NULL is
- * remembered. */
+db_err exec__decide(struct exec_ctx *ctx, struct expr_state *s, uint32_t arg, uint16_t *sel,
+                    struct eval_rows *io_open, struct vector *out)
+{
+    bool is_and = s->e->kind == BEXPR_AND;
+    struct vector *v;
+    uint32_t n = 0;
+    TRY(exec__eval(ctx, s->args[arg], io_open, &v));
+    for (uint32_t i = 0; i < io_open->n; i++) {
+        uint32_t row = sel[i];
+        if (vec_is_null(v, row)) {
+            vec_set_null(out, row);
+            sel[n++] = (uint16_t)row;
+            continue;
+        }
+        bool truth;
+        TRY(exec__arg_truth(ctx, s->args[arg], v, row, &truth));
+        if (truth == is_and) {
+            sel[n++] = (uint16_t)row;
+            continue;
+        }
+        out->nulls[row >> 6] &= ~(1ull << (row & 63));
+        vec_set_i64(out, row, !is_and);
+    }
+    io_open->n = n;
+    return ERR_OK;
+}
+
 db_err exec__eval_and_or(struct exec_ctx *ctx, struct expr_state *s, const struct eval_rows *rows,
                          struct vector **ret)
 {
@@ -59,32 +84,19 @@ db_err exec__eval_and_or(struct exec_ctx *ctx, struct expr_state *s, const struc
         left[i] = (uint16_t)eval_row(rows, i);
         vec_set_i64(out, left[i], is_and);
     }
+    *ret = out;
+    if (!is_and && !s->or_looked) {
+        TRY(exec__or_table(ctx, s));
+    }
+    if (s->or_table != NULL) {
+        return exec__eval_or_table(ctx, s, rows, out);
+    }
     for (uint32_t a = 0; a < s->arg_count && open.n != 0; a++) {
-        struct vector *v;
-        uint32_t n = 0;
-        TRY(exec__eval(ctx, s->args[a], &open, &v));
-        for (uint32_t i = 0; i < open.n; i++) {
-            uint32_t row = left[i];
-            if (vec_is_null(v, row)) {
-                vec_set_null(out, row);
-                left[n++] = (uint16_t)row;
-                continue;
-            }
-            bool truth;
-            TRY(exec__arg_truth(ctx, s->args[a], v, row, &truth));
-            if (truth == is_and) {
-                left[n++] = (uint16_t)row;
-                continue;
-            }
-            out->nulls[row >> 6] &= ~(1ull << (row & 63));
-            vec_set_i64(out, row, !is_and);
-        }
-        open.n = n;
+        TRY(exec__decide(ctx, s, a, left, &open, out));
         if (UNLIKELY(ctx->eval.cast->refused) && rows->n == 1) {
             return exec__stopped_result(ctx, s, rows, ret);
         }
     }
-    *ret = out;
     return ERR_OK;
 }
 

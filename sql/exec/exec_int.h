@@ -48,6 +48,8 @@ struct expr_state {
     struct once_value *once_value;
     bool silent; /* a cast: nothing is told of what does not fit */
     struct in_list *in_list;
+    bool or_looked; /* an OR: is there a table of its parts? */
+    struct or_table *or_table;
     void *subquery;
 };
 
@@ -116,6 +118,15 @@ db_err exec__refused(struct exec_ctx *ctx, struct expr_state *s, const struct ev
 
 db_err exec__eval_and_or(struct exec_ctx *ctx, struct expr_state *s, const struct eval_rows *rows,
                          struct vector **ret);
+/* Looks at an argument of AND or OR for the open rows. AND: false decides; OR: true decides. Rows
+ * that are decided leave sel, their selection; NULL is remembered in out. */
+db_err exec__decide(struct exec_ctx *ctx, struct expr_state *s, uint32_t arg, uint16_t *sel,
+                    struct eval_rows *io_open, struct vector *out);
+/* eval_rows.c. Makes s->or_table, for an OR whose parts compare columns with constants. */
+db_err exec__or_table(struct exec_ctx *ctx, struct expr_state *s);
+/* The OR by that table; out says that it is false of all rows. */
+db_err exec__eval_or_table(struct exec_ctx *ctx, struct expr_state *s, const struct eval_rows *rows,
+                           struct vector *out);
 db_err exec__eval_case(struct exec_ctx *ctx, struct expr_state *s, const struct eval_rows *rows,
                        struct vector **ret);
 db_err exec__eval_coalesce(struct exec_ctx *ctx, struct expr_state *s, const struct eval_rows *rows,
