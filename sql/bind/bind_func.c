@@ -170,7 +170,7 @@ struct lazy_form {
 static const struct lazy_form g_lazy[] = {
     {"if", 3, 3, LAZY_IF},
     {"ifnull", 2, 2, LAZY_COALESCE},
-    {"coalesce", 1, FUNC_ARGS_MAX, LAZY_COALESCE},
+    {"coalesce", 1, FUNC_VARARGS, LAZY_COALESCE},
     {"nullif", 2, 2, LAZY_NULLIF},
 };
 

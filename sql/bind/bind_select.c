@@ -91,6 +91,19 @@ static const struct lcolumn *column_by_id(const struct scope *s, col_id_t id)
     return NULL;
 }
 
+/* MYSQL: the name that an item has from its text ends after as many bytes, with a whole character.
+ */
+static void shorten(struct slice *io)
+{
+    enum { NAME_BYTES_MAX = 255 };
+    if (io->len > NAME_BYTES_MAX) {
+        io->len = NAME_BYTES_MAX;
+        while (io->len > 0 && ((unsigned char)io->ptr[io->len] & 0xC0) == 0x80) {
+            io->len--;
+        }
+    }
+}
+
 /* MYSQL: names are utf8mb3: a character beyond it is shown as a question mark. */
 static void plane_zero(struct slice *io)
 {
@@ -253,6 +266,9 @@ static db_err name_item(struct binder *b, struct block *k, const struct ast_sele
     }
     TRY(arena_copy(b->arena, name, &it->name));
     plane_zero(&it->name);
+    if (!it->has_alias) {
+        shorten(&it->name);
+    }
     it->column.name = it->name;
     if (it->expr->kind == BEXPR_WINDOW && k->scope.count != 0) {
         it->column.org_name = it->name;

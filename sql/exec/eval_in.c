@@ -16,9 +16,24 @@ struct in_list {
     bool known; /* MYSQL: none differs from row to row: all are evaluated before any is compared */
 };
 
-static bool fixed(const struct bexpr *e)
+const struct value *exec__constant(const struct exec_ctx *ctx, const struct bexpr *e)
 {
-    return e->kind == BEXPR_CONST || e->kind == BEXPR_PARAM;
+    while (e->kind == BEXPR_CAST && !e->u.cast.explicit_cast) {
+        if (e->u.cast.early != NULL && ctx->early != NULL) {
+            return &ctx->early[e->u.cast.early->index];
+        }
+        const struct sql_type *from = &e->args[0]->type;
+        bool text = type_is_string(&e->type) && type_is_string(from) && e->type.id != TYPE_JSON &&
+                    from->id != TYPE_JSON;
+        if (!text || e->u.cast.early != NULL ||
+            collation_by_id(e->type.collation)->cs != collation_by_id(from->collation)->cs) {
+            return NULL;
+        }
+        e = e->args[0];
+    }
+    return e->kind == BEXPR_CONST   ? &e->u.constant
+           : e->kind == BEXPR_PARAM ? &ctx->params[e->u.param]
+                                    : NULL;
 }
 
 static bool find(const struct in_list *l, const struct value *v)
@@ -75,9 +90,9 @@ static db_err build(struct exec_ctx *ctx, struct expr_state *s)
     }
     l->known = true;
     for (uint32_t i = 1; i <= n; i++) {
-        if (fixed(e->args[i])) {
-            const struct bexpr *a = e->args[i];
-            add(l, a->kind == BEXPR_CONST ? &a->u.constant : &ctx->params[a->u.param]);
+        const struct value *v = exec__constant(ctx, e->args[i]);
+        if (v != NULL) {
+            add(l, v);
         } else {
             l->varying[l->varying_count++] = i;
             l->known = l->known && e->args[i]->is_const;

@@ -54,11 +54,11 @@ static bool is_compared_as_stored(const struct sql_type *t)
     }
 }
 
-static bool is_plain(const struct bexpr *e)
+static bool is_plain(const struct exec_ctx *ctx, const struct bexpr *e)
 {
     if (e->kind != BEXPR_FUNC || e->arg_count != 2 || strcmp(e->u.func->def->name, "op_eq") != 0 ||
         e->args[0]->kind != BEXPR_COLUMN || e->args[0]->u.column.padded ||
-        (e->args[1]->kind != BEXPR_CONST && e->args[1]->kind != BEXPR_PARAM)) {
+        exec__constant(ctx, e->args[1]) == NULL) {
         return false;
     }
     const struct sql_type *a = &e->args[0]->type;
@@ -76,7 +76,7 @@ static bool same_column(const struct bexpr *a, const struct bexpr *b)
 }
 
 /* Columns that each part compares; 0: they are no such parts. */
-static uint32_t width_of(const struct bexpr *e)
+static uint32_t width_of(const struct exec_ctx *ctx, const struct bexpr *e)
 {
     const struct bexpr *first = e->args[0];
     uint32_t width = first->kind == BEXPR_AND ? first->arg_count : 1;
@@ -87,7 +87,7 @@ static uint32_t width_of(const struct bexpr *e)
         }
         for (uint32_t i = 0; i < width; i++) {
             const struct bexpr *c = comparison(part, i);
-            if (!is_plain(c) || !same_column(comparison(first, i), c)) {
+            if (!is_plain(ctx, c) || !same_column(comparison(first, i), c)) {
                 return 0;
             }
         }
@@ -144,8 +144,7 @@ static void add_part(const struct exec_ctx *ctx, const struct bexpr *part, uint3
                      struct or_table *t)
 {
     for (uint32_t i = 0; i < t->width; i++) {
-        const struct bexpr *c = comparison(part, i)->args[1];
-        t->row[i] = c->kind == BEXPR_CONST ? c->u.constant : ctx->params[c->u.param];
+        t->row[i] = *exec__constant(ctx, comparison(part, i)->args[1]);
         if (!as_column(&t->columns[i], &t->row[i])) {
             t->always[t->always_count++] = index;
             return;
@@ -197,7 +196,7 @@ static db_err new_table(struct exec_ctx *ctx, const struct expr_state *s, uint32
 db_err exec__or_table(struct exec_ctx *ctx, struct expr_state *s)
 {
     s->or_looked = true;
-    uint32_t width = s->arg_count < PARTS_MIN ? 0 : width_of(s->e);
+    uint32_t width = s->arg_count < PARTS_MIN ? 0 : width_of(ctx, s->e);
     if (width == 0) {
         return ERR_OK;
     }

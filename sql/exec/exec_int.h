@@ -122,6 +122,9 @@ db_err exec__eval_and_or(struct exec_ctx *ctx, struct expr_state *s, const struc
  * that are decided leave sel, their selection; NULL is remembered in out. */
 db_err exec__decide(struct exec_ctx *ctx, struct expr_state *s, uint32_t arg, uint16_t *sel,
                     struct eval_rows *io_open, struct vector *out);
+/* The value of a constant or a parameter, also of one that was cast when the statement began, or to
+ * another collation of its characters, which changes no byte. NULL: e is none. */
+const struct value *exec__constant(const struct exec_ctx *ctx, const struct bexpr *e);
 /* eval_rows.c. Makes s->or_table, for an OR whose parts compare columns with constants. */
 db_err exec__or_table(struct exec_ctx *ctx, struct expr_state *s);
 /* The OR by that table; out says that it is false of all rows. */

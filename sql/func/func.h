@@ -150,8 +150,7 @@ enum func_flags {
                   FUNC_THIRD_FIRST | FUNC_FOURTH_FIRST,
 };
 
-enum { FUNC_ARGS_MAX = 255 };
-#define FUNC_VARARGS UINT8_MAX
+#define FUNC_VARARGS UINT16_MAX /* as many as one likes */
 
 struct func_def;
 
@@ -262,7 +261,7 @@ typedef db_err (*func_vec_fn)(struct eval_ctx *ctx, const struct func_call *call
 
 struct func_def {
     const char *name; /* lower case */
-    uint8_t args_min, args_max;
+    uint16_t args_min, args_max;
     uint32_t flags;
     func_bind_fn bind;
     func_vec_fn eval;
@@ -364,7 +363,7 @@ struct agg_call {
  * function knows its rule. */
 struct agg_def {
     const char *name;
-    uint8_t args_min, args_max;
+    uint16_t args_min, args_max;
     uint16_t flags; /* AGG_* */
     size_t state_size;
     db_err (*bind_agg)(struct func_bind_ctx *ctx, struct agg_call *call, struct func_arg *args);

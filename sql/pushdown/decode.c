@@ -103,8 +103,8 @@ static db_err take_data(struct decoder *x, const struct bexpr *e, struct func_ca
                                  .connection_collation = (uint16_t)x->env->connection_collation,
                                  .div_precision_increment = x->env->div_precision_increment,
                                  .max_allowed_packet = x->env->max_allowed_packet};
-    uint8_t coercibilities[FUNC_ARGS_MAX];
-    bool is_const[FUNC_ARGS_MAX];
+    uint8_t coercibilities[PUSHDOWN_ARGS_MAX];
+    bool is_const[PUSHDOWN_ARGS_MAX];
     for (uint32_t i = 0; i < e->arg_count; i++) {
         coercibilities[i] = e->args[i]->coercibility;
         is_const[i] = e->args[i]->is_const;
@@ -128,7 +128,7 @@ static db_err take_func(struct decoder *x, const pb_expr *p, struct bexpr *e)
     name[p->func.len] = '\0';
     call->def = func_find_op(name);
     if (call->def == NULL || (call->def->flags & FUNC_PURE) == 0 ||
-        e->arg_count < call->def->args_min || e->arg_count > FUNC_ARGS_MAX ||
+        e->arg_count < call->def->args_min || e->arg_count > PUSHDOWN_ARGS_MAX ||
         e->arg_count > call->def->args_max) {
         return ERR_CORRUPT;
     }

@@ -124,7 +124,7 @@ static db_err put_func(struct encoder *x, const struct bexpr *e, pb_expr *p)
     if ((call->def->flags & FUNC_STATEMENT) != 0) {
         return put_constant(x, e, p);
     }
-    if ((call->def->flags & FUNC_PURE) == 0) {
+    if ((call->def->flags & FUNC_PURE) == 0 || e->arg_count > PUSHDOWN_ARGS_MAX) {
         return ERR_UNSUPPORTED;
     }
     p->func = bytes_of(slice_str(call->def->name));

@@ -16,7 +16,12 @@ typedef Skein__Plan__Env pb_env;
 typedef Skein__Plan__Fragment pb_fragment;
 
 /* Expressions with more levels are computed by who asks. */
-enum { PUSHDOWN_DEPTH_MAX = 32, PUSHDOWN_EXPR_DEPTH_MAX = 100, PUSHDOWN_STACK = 256 * 1024 };
+enum {
+    PUSHDOWN_DEPTH_MAX = 32,
+    PUSHDOWN_EXPR_DEPTH_MAX = 100,
+    PUSHDOWN_ARGS_MAX = 255,
+    PUSHDOWN_STACK = 256 * 1024
+};
 
 enum expr_flag {
     EXPR_NEGATED = 1,  /* IN_LIST */

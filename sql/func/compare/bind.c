@@ -476,6 +476,10 @@ db_err compare_bind_interval(BIND_ARGS)
 {
     (void)ctx;
     bool exact = true;
+    uint32_t chars = 2; /* MYSQL: always; but its text is longer then */
+    for (uint32_t n = call->arg_count; n > 100; n /= 10) {
+        chars++;
+    }
     for (uint32_t i = 0; i < call->arg_count; i++) {
         exact = exact && func__number(&args[i].type) == NUM_INT;
     }
@@ -488,6 +492,6 @@ db_err compare_bind_interval(BIND_ARGS)
     }
     call->variant = exact ? NUM_INT : NUM_DOUBLE;
     call->needs = compare_interval_needs;
-    func__result_not_null(call, func__bigint(2));
+    func__result_not_null(call, func__bigint(chars));
     return ERR_OK;
 }

@@ -310,7 +310,10 @@ db_err string_bind_field(BIND_ARGS)
     }
     call->variant = text ? PHYS_STR : exact ? PHYS_INT : PHYS_DOUBLE;
     if (text) {
-        struct func_arg *others[FUNC_ARGS_MAX];
+        struct func_arg **others = ARENA_ARRAY(ctx->arena, struct func_arg *, call->arg_count);
+        if (others == NULL) {
+            return arena_refusal(ctx->arena);
+        }
         for (uint32_t i = 1; i < call->arg_count; i++) {
             others[i - 1] = &args[i];
         }
