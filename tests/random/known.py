@@ -519,6 +519,34 @@ def in_sets(server, oracle, sql, ordered, folded):
     return at != 0 and equal_rows(loosely(server, sql, ordered, folded), loosely(oracle, out + text[at:], ordered, folded))
 
 
+ROW_LIST = re.compile(r"\) (NOT )?IN (?=\(\()")
+
+
+def rows_apart(text):
+    """Lists of rows as comparisons with each of them."""
+    at = text.find("(")
+    while at != -1:
+        end = reach(text, at + 1)
+        found = ROW_LIST.match(text, end)
+        if found:
+            left, start, parts = text[at:end + 1], found.end() + 1, []
+            stop = reach(text, start)
+            while start < stop:
+                comma = reach(text, start, ",)")
+                parts.append("%s = %s" % (left, text[start:comma].strip()))
+                start = comma + 1
+            text = "%s%s(%s)%s" % (text[:at], found.group(1) or "", " OR ".join(parts), text[stop + 1:])
+        at = text.find("(", at + 1)
+    return text
+
+
+def of_row_lists(server, oracle, sql, ordered, folded):
+    """The rows of a list are compared as the left side's kinds: the reference answers as the server does when each is compared by itself."""
+    text = sql if isinstance(sql, str) else literal_form(sql)
+    changed = rows_apart(text) if text is not None and ROW_LIST.search(text) else text
+    return changed != text and equal_rows(loosely(server, sql, ordered, folded), loosely(oracle, changed, ordered, folded))
+
+
 GROUP_CONCAT_ORDER = re.compile(r"(GROUP_CONCAT\([^()]* ORDER BY )((?:\w+\.\w+(?:, )?)+)(?= SEPARATOR)")
 
 
@@ -943,5 +971,5 @@ def json_blobs(server, oracle, sql, ordered, folded):
     return equal_rows(*(s.ask(sql, ordered, folded, loose=True, fix=fix) for s in (server, oracle)))
 
 
-EXPLANATIONS = (by_value, json_blobs, json_numbers, time_decimals, of_itself, of_views, as_written, of_distinct, set_of_sets, same_casts, constant_times, in_sets, null_in_order,
+EXPLANATIONS = (by_value, json_blobs, json_numbers, time_decimals, of_itself, of_views, as_written, of_distinct, set_of_sets, same_casts, constant_times, in_sets, of_row_lists, null_in_order,
                 cut_text, cut_weights, wide_decimals, true_of_none, converted_twice, converted_bytes, numbers_in_text, row_of_none, padded_text, of_nullif, cast_sums, null_in_rows, in_signs, case_signs, of_equals, of_hash, of_repeat, bytes_of_variables, zero_date_is_null, zeros_rolled_up, of_extremes, of_sorted_extremes)
