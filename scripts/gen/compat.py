@@ -202,7 +202,7 @@ know).
   keep the hints of every block (MySQL forgets some when it reads its text again, and after a table was renamed); of a common table expression that is used
   twice they have them once. INDEX of a SELECT reaches every SELECT behind it in a UNION (MySQL: not those with subqueries). `lc_messages` refuses the locales whose messages
   MySQL has in other languages (1235). `-(SELECT -1)` and `-IF(1, -1, 2)` are integers (MySQL: DECIMAL, as it is of any negative constant). `max_sort_length` is of ORDER BY alone: the rows of windows, and of groups WITH ROLLUP, are
-  sorted by whole texts (MySQL cuts these too, and then splits groups and partitions). `session_track_transaction_info` tells of all tables as of ones with transactions, and of those that a statement names that fails when a
+  sorted by whole texts (MySQL cuts these too, and then splits groups and partitions). Under `autocommit = 0` the status bit of an open transaction differs after SAVEPOINT, EXPLAIN, LOCK TABLES and SHOW STATUS. `session_track_transaction_info` tells of all tables as of ones with transactions, and of those that a statement names that fails when a
   constant is computed. `sql_auto_is_null` says nothing of WHERE in HANDLER ... READ, nor of
   the text that SHOW CREATE VIEW shows of a view that was made without it.
 - A range ends at its last row: MySQL also computes the functional key parts of the row behind it, and may refuse that (3751).
